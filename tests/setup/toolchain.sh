@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes sure that the machine has what no step can do without: cargo, rustfmt, clippy and a
+# C compiler (for linking and for the bundled SQLite).
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+cd "$repo"
+if ! command -v cargo >/dev/null; then
+  fail "cargo is not on the PATH; install Rust with rustup (https://rustup.rs)"
+fi
+
+if ! command -v cc >/dev/null; then
+  if ! command -v apt-get >/dev/null || [[ $(id -u) != 0 ]]; then
+    fail "no C compiler (cc) is on the PATH; on Debian: sudo apt-get install gcc libc6-dev"
+  fi
+  say "installing gcc and libc6-dev with apt-get, to link programs and to build SQLite"
+  quietly apt-update apt-get update
+  quietly apt-gcc env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --no-install-recommends gcc libc6-dev
+fi
+
+# rustup's minimal profile leaves these out.
+for component in rustfmt clippy; do
+  if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
+    say "installing $component with rustup, for the step of that name"
+    quietly "rustup-$component" rustup component add "$component"
+  fi
+done
