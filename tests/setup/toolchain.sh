@@ -22,6 +22,9 @@ fi
 # rustup's minimal profile leaves these out.
 for component in rustfmt clippy; do
   if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
+    if ! command -v rustup >/dev/null; then
+      fail "the Rust toolchain lacks $component, and there is no rustup to install it with"
+    fi
     say "installing $component with rustup, for the step of that name"
     quietly "rustup-$component" rustup component add "$component"
   fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# wasm-debian.sh FOLDER TARGET: puts a Rust compiler that can build for TARGET into FOLDER, as
-# FOLDER/rustc, from Debian's packages alone. For machines on which rustup cannot download.
+# wasm-debian.sh FOLDER TARGET OLDEST: puts a Rust compiler that can build for TARGET into
+# FOLDER, as FOLDER/rustc, from Debian's packages alone; it must be of version OLDEST or newer.
+# For machines on which rustup cannot download.
 #
 # Debian packages the compiler and the standard library's source, but no WASM build of the
 # standard library, so it is built here, once. The packages are unpacked, not installed: no
@@ -9,6 +10,7 @@ set -euo pipefail
 
 folder=$1
 target=$2
+oldest=$3
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 packages=$folder/packages
@@ -47,6 +49,12 @@ export LD_LIBRARY_PATH="\$here${library_path#"$folder"}\${LD_LIBRARY_PATH:+:\$LD
 exec "\$here/usr/bin/rustc" --sysroot "\$here/usr" "\$@"
 WRAPPER
 chmod +x "$folder/rustc"
+
+version=$("$folder/rustc" -vV | sed -n 's/^release: //p')
+if ! printf '%s\n' "$oldest" "$version" | sort --version-sort --check=quiet; then
+  echo "Debian's rustc-web here is $version, Waypost needs $oldest; the newest is in the security suite" >&2
+  exit 1
+fi
 
 # The linker, of the compiler's LLVM version, where rustc looks for its own.
 llvm=$("$folder/rustc" -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')

@@ -34,7 +34,8 @@ if [[ ! -d $debian ]]; then
   fi
   say "installing a Rust compiler with $target from Debian's packages (about a minute, 137 MB)"
   rm -rf "$debian.part"
-  quietly wasm-debian "$repo/tests/setup/wasm-debian.sh" "$debian.part" "$target"
+  oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  quietly wasm-debian tests/setup/wasm-debian.sh "$debian.part" "$target" "$oldest"
   mv "$debian.part" "$debian"
 fi
 printf 'export RUSTC=%q\n' "$debian/rustc"

@@ -8,5 +8,17 @@
 extern crate alloc;
 
 pub mod agent;
+pub mod decide;
+pub mod decision;
+pub mod facts;
+pub mod flow;
 pub mod language;
 pub mod pages;
+pub mod policy;
+mod query;
+pub mod reply;
+mod route;
+pub mod rule;
+mod target;
+mod unlock;
+mod visitor;

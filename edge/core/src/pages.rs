@@ -114,11 +114,16 @@ pub struct Rendered {
 pub fn render(page: &Page<'_>, accept_language: Option<&str>) -> Rendered {
     let text = Text::for_visitor(accept_language);
     let (template, values) = document(page, text);
-    let csp = match page {
-        Page::Password { .. } => PASSWORD_CSP,
-        _ => CSP,
+    let csp = if matches!(page, Page::Password { .. }) {
+        PASSWORD_CSP
+    } else {
+        CSP
     };
-    Rendered { html: fill(template, &values), language: text.language, csp }
+    Rendered {
+        html: fill(template, &values),
+        language: text.language,
+        csp,
+    }
 }
 
 /// The style block of every page; it holds no character that escaping changes.
@@ -130,7 +135,7 @@ macro_rules! csp {
     ($last:literal) => {
         concat!(
             "default-src 'none'; ",
-            "style-src 'sha256-HASH='; ",
+            "style-src 'sha256-QS//hUqtQ1zF9h7sTcxzz7jUBIggZdb8+Ijyvr2BKAM='; ",
             "base-uri 'none'; frame-ancestors 'none'",
             $last
         )
@@ -154,8 +159,8 @@ mod icon {
     pub(super) const CAUTION: &str = "M12 4l9 16H3zM12 10v4.5m0 2.5v.01";
     pub(super) const CLOCK: &str = "M12 3a9 9 0 100 18 9 9 0 000-18m0 4.5V12l3 2";
     pub(super) const LOCK: &str = "M6 11h12v9H6zM8.5 11V7.5a3.5 3.5 0 017 0V11";
-    pub(super) const EYE: &str =
-        "M2.5 12Q7 5.5 12 5.5t9.5 6.5Q17 18.5 12 18.5T2.5 12M12 9.5a2.5 2.5 0 100 5 2.5 2.5 0 000-5";
+    pub(super) const EYE: &str = "M2.5 12Q7 5.5 12 5.5t9.5 6.5Q17 18.5 12 18.5T2.5 12M12 9.5\
+                                a2.5 2.5 0 100 5 2.5 2.5 0 000-5";
     pub(super) const RETRY: &str = "M19.5 12a7.5 7.5 0 11-2.2-5.3L19.5 9m0-5v5h-5";
     pub(super) const SIGNPOST: &str = "M12 3v2m0 6v10m-3 0h6M6 5h11l3 3-3 3H6z";
 }
@@ -208,8 +213,18 @@ fn password<'a>(text: &'static Text, action: &'a str, state: PasswordState) -> V
         optional("problem", problem),
         some("action", action),
         some("label", text.password_label),
-        some("described_by", if problem.is_some() { "problem" } else { "hint" }),
-        some("invalid", if state == PasswordState::Wrong { "true" } else { "false" }),
+        some(
+            "described_by",
+            if problem.is_some() { "problem" } else { "hint" },
+        ),
+        some(
+            "invalid",
+            if state == PasswordState::Wrong {
+                "true"
+            } else {
+                "false"
+            },
+        ),
         some("button", text.password_button),
     ]
 }
@@ -245,7 +260,11 @@ fn preview_values<'a>(text: &'static Text, page: &PreviewPage<'a>) -> Vec<Value<
 fn open_graph<'a>(text: &'static Text, card: &OpenGraphPage<'a>) -> Vec<Value<'a>> {
     let url = url_parts(card.destination);
     let title = card.title.map(owner_text).filter(|title| !title.is_empty());
-    let kind = if card.image.is_some() { "summary_large_image" } else { "summary" };
+    let kind = if card.image.is_some() {
+        "summary_large_image"
+    } else {
+        "summary"
+    };
     vec![
         some("language", text.language),
         some("style", STYLE),
@@ -315,8 +334,15 @@ mod tests {
             Page::Unavailable,
             Page::WrongHost,
         ];
-        for state in [PasswordState::Asked, PasswordState::TooMany, PasswordState::Wrong] {
-            pages.push(Page::Password { action: "/a", state });
+        for state in [
+            PasswordState::Asked,
+            PasswordState::TooMany,
+            PasswordState::Wrong,
+        ] {
+            pages.push(Page::Password {
+                action: "/a",
+                state,
+            });
         }
         pages
     }
@@ -352,9 +378,15 @@ mod tests {
             let rendered = render(&page, None);
             let (_, rest) = rendered.html.split_once("<style>").unwrap();
             let (style, rest) = rest.split_once("</style>").unwrap();
-            assert!(!rest.contains("<style") && !rendered.html.contains("style="), "{page:?}");
+            assert!(
+                !rest.contains("<style") && !rendered.html.contains("style="),
+                "{page:?}"
+            );
             let hash = base64(&Sha256::digest(style.as_bytes()));
-            assert!(rendered.csp.contains(&format!("style-src 'sha256-{hash}'")), "{hash}");
+            assert!(
+                rendered.csp.contains(&format!("style-src 'sha256-{hash}'")),
+                "{hash}"
+            );
         }
     }
 
@@ -364,7 +396,9 @@ mod tests {
         const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut text = String::new();
         for chunk in bytes.chunks(3) {
-            let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte))
+            let word = chunk
+                .iter()
+                .fold(0u32, |word, byte| word << 8 | u32::from(*byte))
                 << (8 * (3 - chunk.len()));
             for digit in 0..=chunk.len() {
                 text.push(char::from(DIGITS[(word >> (18 - 6 * digit)) as usize & 63]));

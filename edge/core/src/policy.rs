@@ -37,6 +37,8 @@ pub struct Domain {
     pub ignore_case: bool,
     /// Refuse slugs of generated shape whose check character is wrong, before any read.
     pub check: Option<CheckKey>,
+    /// Scheme, host and port that visitors use, without a final `/`.
+    pub base_url: String,
     /// Where the domain's bare address leads, if not to a page: a serialised URL.
     pub home: Option<String>,
 }
@@ -88,6 +90,7 @@ mod tests {
     fn policy(any_host: bool) -> Policy {
         let domain = |name: &str| Domain {
             name: name.into(),
+            base_url: alloc::format!("https://{name}"),
             ignore_case: false,
             check: None,
             home: None,
@@ -110,11 +113,24 @@ mod tests {
     #[test]
     fn hosts_are_found_without_port_case_and_final_dot() {
         let policy = policy(false);
-        for host in ["s.example", "S.Example:8080", "s.example.", "s.example.:443"] {
-            assert_eq!(policy.domain(host).map(|d| d.name.as_str()), Some("s.example"), "{host}");
+        for host in [
+            "s.example",
+            "S.Example:8080",
+            "s.example.",
+            "s.example.:443",
+        ] {
+            assert_eq!(
+                policy.domain(host).map(|d| d.name.as_str()),
+                Some("s.example"),
+                "{host}"
+            );
         }
         for host in ["[::1]", "[::1]:80"] {
-            assert_eq!(policy.domain(host).map(|d| d.name.as_str()), Some("[::1]"), "{host}");
+            assert_eq!(
+                policy.domain(host).map(|d| d.name.as_str()),
+                Some("[::1]"),
+                "{host}"
+            );
         }
         for host in ["", "x.s.example", "s.example:x", "s.example@evil.example"] {
             assert!(policy.domain(host).is_none(), "{host}");
@@ -124,7 +140,13 @@ mod tests {
     #[test]
     fn any_host_means_the_default_domain() {
         let policy = policy(true);
-        assert_eq!(policy.domain("10.0.0.7").map(|d| d.name.as_str()), Some("s.example"));
-        assert_eq!(policy.domain("").map(|d| d.name.as_str()), Some("s.example"));
+        assert_eq!(
+            policy.domain("10.0.0.7").map(|d| d.name.as_str()),
+            Some("s.example")
+        );
+        assert_eq!(
+            policy.domain("").map(|d| d.name.as_str()),
+            Some("s.example")
+        );
     }
 }

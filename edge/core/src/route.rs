@@ -7,7 +7,7 @@ use waypost_wire::key::{SLUG_MAX_BYTES, SLUG_SEGMENTS_MAX};
 
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route<'a> {
+pub(crate) enum Route<'a> {
     /// `/favicon.ico`.
     Favicon,
     /// `/`.
@@ -24,25 +24,25 @@ pub enum Route<'a> {
 
 /// The path of a link, maybe longer than its slug.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlugPath<'a> {
+pub(crate) struct SlugPath<'a> {
     /// The path without its first `/`, as received.
     path: &'a str,
     /// A `+` was at its end: the visitor wants to see, not to go.
-    pub preview: bool,
+    pub(crate) preview: bool,
 }
 
 /// One reading of a path: this slug, followed by that suffix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     /// Only characters a slug can have.
-    pub slug: Cow<'a, str>,
+    pub(crate) slug: Cow<'a, str>,
     /// What follows, empty or beginning with `/`; as received.
-    pub suffix: &'a str,
+    pub(crate) suffix: &'a str,
 }
 
 impl<'a> Route<'a> {
     /// Reads a path.
-    pub fn parse(path: &'a str) -> Self {
+    pub(crate) fn parse(path: &'a str) -> Self {
         let Some(rest) = path.strip_prefix('/') else {
             return Self::Malformed;
         };
@@ -73,7 +73,7 @@ impl<'a> Route<'a> {
 
 impl<'a> SlugPath<'a> {
     /// How many readings are worth trying: the longest slug first.
-    pub fn longest(&self, slashes: bool) -> usize {
+    pub(crate) fn longest(&self, slashes: bool) -> usize {
         if !slashes {
             return 1;
         }
@@ -82,7 +82,7 @@ impl<'a> SlugPath<'a> {
     }
 
     /// The reading whose slug has `segments` parts; `None` if those can be no slug.
-    pub fn candidate(&self, segments: usize) -> Option<Candidate<'a>> {
+    pub(crate) fn candidate(&self, segments: usize) -> Option<Candidate<'a>> {
         let end = self
             .path
             .match_indices('/')
@@ -102,7 +102,9 @@ fn is_well_formed(path: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?');
     path.bytes().all(legal)
         && !path.starts_with('/')
-        && path.split('/').all(|part| escapes_are_valid(part) && !is_dots(part))
+        && path
+            .split('/')
+            .all(|part| escapes_are_valid(part) && !is_dots(part))
 }
 
 fn escapes_are_valid(part: &str) -> bool {
@@ -187,7 +189,10 @@ mod tests {
         assert_eq!(slug("/abc+"), ("abc".into(), "".into(), true));
         assert_eq!(slug("/abc%2b"), ("abc".into(), "".into(), true));
         assert_eq!(slug("/abc/"), ("abc".into(), "/".into(), false));
-        assert_eq!(slug("/abc/d%20e/f"), ("abc".into(), "/d%20e/f".into(), false));
+        assert_eq!(
+            slug("/abc/d%20e/f"),
+            ("abc".into(), "/d%20e/f".into(), false)
+        );
         assert_eq!(slug("/%61b%2Dc"), ("ab-c".into(), "".into(), false));
         assert_eq!(slug("/a_b-9//x"), ("a_b-9".into(), "//x".into(), false));
     }
@@ -212,7 +217,15 @@ mod tests {
         assert_eq!(Route::parse("/"), Route::Home);
         assert_eq!(Route::parse("/robots.txt"), Route::Robots);
         assert_eq!(Route::parse("/favicon.ico"), Route::Favicon);
-        for path in ["/.well-known/x", "/wp-login.php", "/a.b", "/%C3%BC", "/a%2Fb", "/+", "/%41!"] {
+        for path in [
+            "/.well-known/x",
+            "/wp-login.php",
+            "/a.b",
+            "/%C3%BC",
+            "/a%2Fb",
+            "/+",
+            "/%41!",
+        ] {
             assert_eq!(Route::parse(path), Route::Unknown, "{path}");
         }
         let long = alloc::format!("/{}", "a".repeat(65));
@@ -222,9 +235,27 @@ mod tests {
     #[test]
     fn malformed_paths() {
         for path in [
-            "", "abc", "*", "//", "//evil.example", "/a\\b", "/a b", "/a\tb", "/ü", "/%", "/%4",
-            "/%zz", "/a%00", "/a%0d%0ab", "/a/../b", "/a/%2e%2E/b", "/..", "/a/.", "/a%7f",
-            "/a#b", "/a\u{7f}",
+            "",
+            "abc",
+            "*",
+            "//",
+            "//evil.example",
+            "/a\\b",
+            "/a b",
+            "/a\tb",
+            "/ü",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a%00",
+            "/a%0d%0ab",
+            "/a/../b",
+            "/a/%2e%2E/b",
+            "/..",
+            "/a/.",
+            "/a%7f",
+            "/a#b",
+            "/a\u{7f}",
         ] {
             assert_eq!(Route::parse(path), Route::Malformed, "{path:?}");
         }

@@ -117,12 +117,12 @@ fn holds(condition: &Condition<'_>, visitor: &Visitor<'_>, now: Timestamp) -> bo
             .is_some_and(|tag| list.iter().any(|range| language::matches(range, tag))),
         Condition::Not(inner) => !inner.iter().all(|inner| holds(inner, visitor, now)),
         Condition::Os(list) => list.contains(&visitor.agent().os),
-        Condition::Query { name, equals } => query::pairs(facts.query.unwrap_or_default()).any(
-            |(its_name, its_value)| {
+        Condition::Query { name, equals } => {
+            query::pairs(facts.query.unwrap_or_default()).any(|(its_name, its_value)| {
                 query::decodes_to(its_name, name)
                     && equals.is_none_or(|value| query::decodes_to(its_value, value))
-            },
-        ),
+            })
+        }
         Condition::Referrer(list) => facts
             .referer
             .and_then(referrer_host)

@@ -12,8 +12,8 @@ extern crate alloc;
 
 pub mod agent;
 pub mod bytes;
-pub mod codec;
 pub mod check;
+pub mod codec;
 pub mod key;
 pub mod record;
 pub mod time;

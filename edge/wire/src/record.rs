@@ -21,6 +21,8 @@ pub struct LinkRecord<'a> {
     pub created_at: Timestamp,
     /// Where the link leads: a serialised URL, UTM parameters included.
     pub destination: &'a str,
+    /// The destination with its host in Unicode, for people, if that differs.
+    pub readable_destination: Option<&'a str>,
     /// The status of the redirect.
     pub status: RedirectStatus,
     /// The link does not exist for visitors before this time.

@@ -41,10 +41,7 @@ mod tests {
     #[test]
     fn arithmetic_stays_at_the_ends() {
         assert_eq!(Timestamp(i64::MAX).plus_ms(1), Timestamp(i64::MAX));
-        assert_eq!(
-            Timestamp(i64::MIN).ms_since(Timestamp(i64::MAX)),
-            i64::MIN
-        );
+        assert_eq!(Timestamp(i64::MIN).ms_since(Timestamp(i64::MAX)), i64::MIN);
         assert_eq!(Timestamp::from_seconds(i64::MAX), Timestamp(i64::MAX));
     }
 }

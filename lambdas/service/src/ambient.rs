@@ -5,6 +5,8 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use waypost_wire::time::Timestamp;
 
+use crate::codes::Random;
+
 /// The characters of [`Draws::base62`], in the order of the `base62` crate.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -20,6 +22,12 @@ pub trait Entropy {
     fn fill(&self, into: &mut [u8]);
 }
 
+/// Lets time pass, so that background work leaves room for others.
+pub trait Pause {
+    /// Answers after about `ms` milliseconds.
+    async fn pause_ms(&self, ms: u64);
+}
+
 /// The randomness of one request: as much as it needs, from one seed asked for at its start.
 pub struct Draws(ChaCha20Rng);
 
@@ -31,14 +39,11 @@ impl Draws {
         Self(ChaCha20Rng::from_seed(seed))
     }
 
-    /// Overwrites all of `into`.
-    pub fn fill(&mut self, into: &mut [u8]) {
-        self.0.fill_bytes(into);
-    }
-
-    /// A number, all values equally likely.
-    pub fn number(&mut self) -> u64 {
-        self.0.next_u64()
+    /// `N` bytes.
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill_bytes(&mut bytes);
+        bytes
     }
 
     /// `count` characters of `[0-9A-Za-z]`, all equally likely.
@@ -52,6 +57,12 @@ impl Draws {
             }
         }
         text
+    }
+}
+
+impl Random for Draws {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
     }
 }
 
@@ -107,9 +118,16 @@ mod tests {
         let entropy = SeededEntropy::new(7);
         let (mut first, mut second) = (Draws::new(&entropy), Draws::new(&entropy));
         let mut again = Draws::new(&SeededEntropy::new(7));
-        let (a, b, c) = (first.number(), second.number(), again.number());
+        let (a, b, c) = (first.bytes::<8>(), second.bytes::<8>(), again.bytes::<8>());
         assert_ne!(a, b);
         assert_eq!(a, c);
+    }
+
+    #[test]
+    fn every_byte_is_overwritten() {
+        let mut bytes = [0_u8; 1_000];
+        Draws::new(&SeededEntropy::new(2)).fill(&mut bytes);
+        assert!(bytes.windows(8).all(|window| window != [0; 8]));
     }
 
     #[test]

@@ -9,12 +9,18 @@
 
 pub mod ambient;
 pub mod codes;
+pub mod compile;
+mod condition;
 pub mod destination;
 mod id;
 pub mod keys;
+pub mod listing;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 pub mod model;
 pub mod password;
 pub mod problem;
 pub mod seams;
 pub mod slug;
 pub mod time;
+pub mod zone;

@@ -352,13 +352,8 @@ mod tests {
             assert_eq!(kind as usize, place, "{kind:?}");
         }
         assert_eq!(Kind::VersionMismatch as usize + 1, Kind::ALL.len());
-        let names: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.about().name).collect();
-        assert!(
-            names.iter().eq(Kind::ALL
-                .iter()
-                .map(|kind| &kind.about().name)
-                .collect::<Vec<_>>())
-        );
+        let names = Kind::ALL.map(|kind| kind.about().name);
+        assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
         let titles: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.about().title).collect();
         assert_eq!(titles.len(), Kind::ALL.len());
     }

@@ -6,9 +6,13 @@ use waypost_wire::time::Timestamp;
 
 use crate::model::{Link, LinkId, LinkState};
 
-/// Why a store could not answer: not the caller's fault. The text is for the log.
+/// Why a store could not answer. The text is for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
+    /// The cursor is not one this store gave out for this sort and these filters. The only fault
+    /// here that is the caller's.
+    #[error("the cursor belongs to another list, or is damaged: start again without it")]
+    BadCursor,
     /// The store's own state is not what it must be: a bug or a damaged file.
     #[error("store is damaged: {0}")]
     Damaged(String),

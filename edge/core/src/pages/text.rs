@@ -132,8 +132,18 @@ const ENGLISH: Text = Text {
 
     day_suffix: "",
     months: [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ],
 };
 
@@ -202,15 +212,25 @@ const GERMAN: Text = Text {
     destination_label: "Ziel",
     readable_label: "Auch geschrieben als",
     created_label: "Erstellt",
-    rules_note: "Dieser Link hat Regeln: Je nach Land, Gerät, Sprache oder Zeit und dergleichen \
-                 kann er woandershin führen.",
+    rules_note: "Dieser Link hat Regeln: Je nach Land, Gerät, Sprache, Zeit oder Ähnlichem kann er \
+                 woandershin führen.",
     continue_to: "Weiter zu",
     continue_in_app: "In einer App öffnen",
 
     day_suffix: ".",
     months: [
-        "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September",
-        "Oktober", "November", "Dezember",
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
     ],
 };
 
@@ -231,14 +251,22 @@ mod tests {
             (Some("\0;;q=,,*;"), "en"),
         ];
         for (accepted, language) in cases {
-            assert_eq!(Text::for_visitor(accepted).language, language, "{accepted:?}");
+            assert_eq!(
+                Text::for_visitor(accepted).language,
+                language,
+                "{accepted:?}"
+            );
         }
     }
 
     #[test]
     fn no_two_languages_share_a_tag() {
         for (place, text) in LANGUAGES.into_iter().enumerate() {
-            assert!(LANGUAGES[..place].iter().all(|other| other.language != text.language));
+            assert!(
+                LANGUAGES[..place]
+                    .iter()
+                    .all(|other| other.language != text.language)
+            );
         }
     }
 }

@@ -76,7 +76,8 @@ mod flag {
     pub(super) const FORWARD_PATH: u64 = 1 << 14;
     /// A preview card is there, even if all of its fields are empty.
     pub(super) const PREVIEW: u64 = 1 << 15;
-    pub(super) const ALL: u64 = (1 << 16) - 1;
+    pub(super) const READABLE: u64 = 1 << 16;
+    pub(super) const ALL: u64 = (1 << 17) - 1;
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ fn version_1<'a>(from: &mut Reader<'a>) -> Result<LinkRecord<'a>, DecodeError> {
         ios_destination: optional_destination(from, has(flag::IOS))?,
         android_destination: optional_destination(from, has(flag::ANDROID))?,
         password_version: password_version(from, has(flag::PASSWORD))?,
+        readable_destination: text(from, has(flag::READABLE))?,
         title: text(from, has(flag::TITLE))?,
         preview: None,
         limited: has(flag::LIMITED),

@@ -13,6 +13,7 @@ fn plain() -> LinkRecord<'static> {
         state: LinkState::Live,
         created_at: Timestamp(1_795_244_400_000),
         destination: "https://example.com/a?b=c#d",
+        readable_destination: None,
         status: RedirectStatus::Found,
         starts_at: None,
         expires_at: None,
@@ -81,6 +82,7 @@ fn full() -> LinkRecord<'static> {
         ios_destination: Some("myapp://open/1"),
         android_destination: Some("intent://x"),
         password_version: Some(3),
+        readable_destination: Some("https://bücher.example/"),
         title: Some("Título"),
         preview: Some(Preview {
             title: Some("t"),
@@ -166,7 +168,13 @@ fn no_damaged_byte_makes_decoding_panic_or_yields_a_bad_destination() {
 
 #[test]
 fn destinations_that_could_not_be_sent_are_refused() {
-    for bad in ["", "https://a.example/ b", "https://a\r\nx: y", "https://ü.example/", "a\0"] {
+    for bad in [
+        "",
+        "https://a.example/ b",
+        "https://a\r\nx: y",
+        "https://ü.example/",
+        "a\0",
+    ] {
         let record = LinkRecord {
             destination: bad,
             ..plain()
@@ -182,7 +190,7 @@ fn faults_are_told_apart() {
     assert_eq!(decode(&[2]), Err(DecodeError::UnknownVersion(2)));
     assert_eq!(decode(&[1, 0, 9]), Err(DecodeError::UnknownValue));
     assert_eq!(
-        decode(&[1, 0xff, 0xff, 0x7f]),
+        decode(&[1, 0xff, 0xff, 0x7f, 0, 0]),
         Err(DecodeError::UnknownValue)
     );
     let mut deep = Condition::Not(vec![]);

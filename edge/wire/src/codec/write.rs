@@ -30,7 +30,13 @@ pub fn encode(record: &LinkRecord<'_>) -> Vec<u8> {
         put_number(&mut to, u64::from(version));
     }
     let card = record.preview.unwrap_or_default();
-    let texts = [record.title, card.title, card.description, card.image];
+    let texts = [
+        record.readable_destination,
+        record.title,
+        card.title,
+        card.description,
+        card.image,
+    ];
     for text in texts.into_iter().flatten() {
         put_text(&mut to, text);
     }
@@ -52,6 +58,7 @@ fn flags(record: &LinkRecord<'_>) -> u64 {
         (flag::IOS, record.ios_destination.is_some()),
         (flag::ANDROID, record.android_destination.is_some()),
         (flag::PASSWORD, record.password_version.is_some()),
+        (flag::READABLE, record.readable_destination.is_some()),
         (flag::TITLE, record.title.is_some()),
         (flag::PREVIEW, record.preview.is_some()),
         (flag::PREVIEW_TITLE, card.title.is_some()),

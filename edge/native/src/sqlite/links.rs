@@ -1,0 +1,235 @@
+//! Links in SQLite.
+
+use rusqlite::{Connection, OptionalExtension};
+use waypost_service::model::{Link, LinkId};
+use waypost_service::seams::{
+    Created, Due, Idempotency, LinkStore, ListQuery, Page, StoreError, StoredLink, Updated, Use,
+};
+use waypost_wire::key::LinkKey;
+use waypost_wire::time::Timestamp;
+
+use super::error::damaged;
+use super::rows::{self, row_id};
+use super::{Db, due, list};
+
+impl LinkStore for Db {
+    async fn create(
+        &self,
+        link: &StoredLink,
+        idempotency: Option<&Idempotency>,
+        replace_deleted: bool,
+        now: Timestamp,
+    ) -> Result<Created, StoreError> {
+        let (link, idempotency) = (link.clone(), idempotency.cloned());
+        self.write(move |connection| {
+            create(connection, &link, idempotency.as_ref(), replace_deleted, now)
+        })
+        .await
+    }
+
+    async fn replay(&self, key: &str, now: Timestamp) -> Result<Option<Idempotency>, StoreError> {
+        self.read_now(|connection| remembered(connection, key, now))
+    }
+
+    async fn link(&self, key: &LinkKey) -> Result<Option<StoredLink>, StoreError> {
+        self.read_now(|connection| rows::by_key(connection, key.as_str()))
+    }
+
+    async fn link_by_id(&self, id: LinkId) -> Result<Option<StoredLink>, StoreError> {
+        self.read_now(|connection| rows::by_id(connection, row_id(id)?))
+    }
+
+    async fn update(
+        &self,
+        link: &StoredLink,
+        expected_version: u64,
+    ) -> Result<Updated, StoreError> {
+        let link = link.clone();
+        self.write(move |connection| update(connection, &link, expected_version)).await
+    }
+
+    async fn purge(&self, id: LinkId, expected_version: u64) -> Result<Updated, StoreError> {
+        self.write(move |connection| purge(connection, id, expected_version)).await
+    }
+
+    async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page, StoreError> {
+        list::list(self, query, now).await
+    }
+
+    async fn due(
+        &self,
+        kind: Due,
+        until: Timestamp,
+        after: Option<(Timestamp, LinkId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, StoredLink)>, StoreError> {
+        self.read(move |connection| due::due(connection, kind, until, after, limit)).await
+    }
+
+    async fn settle(&self, id: LinkId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| settle(connection, row_id(id)?, now)).await
+    }
+
+    async fn take_use(&self, id: LinkId, max_clicks: u64) -> Result<Use, StoreError> {
+        self.write(move |connection| take_use(connection, row_id(id)?, max_clicks)).await
+    }
+
+    async fn lease(&self, counter: &str, count: u32) -> Result<u64, StoreError> {
+        let counter = counter.to_owned();
+        self.write(move |connection| lease(connection, &counter, count)).await
+    }
+
+    async fn forget_idempotency(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "DELETE FROM idempotency WHERE rowid IN (
+                         SELECT rowid FROM idempotency WHERE expires_at <= ?1
+                         ORDER BY expires_at LIMIT ?2)",
+                )?
+                .execute((now.0, limit))
+        })
+        .await
+    }
+}
+
+fn create(
+    connection: &Connection,
+    stored: &StoredLink,
+    idempotency: Option<&Idempotency>,
+    replace_deleted: bool,
+    now: Timestamp,
+) -> rusqlite::Result<Created> {
+    if let Some(wanted) = idempotency
+        && let Some(found) = remembered(connection, &wanted.key, now)?
+    {
+        return Ok(Created::Replayed(found));
+    }
+    if external_id_taken(connection, &stored.link)? {
+        return Ok(Created::ExternalIdTaken);
+    }
+    if let Some(StoredLink { link: holder, .. }) = rows::by_key(connection, stored.key.as_str())? {
+        let deleted = holder.deleted_at.is_some();
+        if !(deleted && replace_deleted) {
+            let quarantine_until = deleted.then(|| holder.quarantine_until.unwrap_or(now));
+            return Ok(Created::SlugTaken { quarantine_until });
+        }
+        rows::erase(connection, &holder)?;
+    }
+    rows::insert(connection, stored)?;
+    if let Some(answer) = idempotency {
+        remember(connection, answer)?;
+    }
+    Ok(Created::Created)
+}
+
+fn update(
+    connection: &Connection,
+    stored: &StoredLink,
+    expected_version: u64,
+) -> rusqlite::Result<Updated> {
+    let old = match rows::by_id(connection, row_id(stored.link.id)?)? {
+        Some(old) if old.key == stored.key && old.link.version == expected_version => old.link,
+        _ => return Ok(Updated::Stale),
+    };
+    if external_id_taken(connection, &stored.link)? {
+        return Ok(Updated::ExternalIdTaken);
+    }
+    rows::replace(connection, &old, stored)?;
+    Ok(Updated::Updated)
+}
+
+fn purge(connection: &Connection, id: LinkId, expected_version: u64) -> rusqlite::Result<Updated> {
+    let link = match rows::by_id(connection, row_id(id)?)? {
+        Some(StoredLink { link, .. })
+            if link.version == expected_version && link.deleted_at.is_some() =>
+        {
+            link
+        }
+        _ => return Ok(Updated::Stale),
+    };
+    rows::erase(connection, &link)?;
+    Ok(Updated::Updated)
+}
+
+fn settle(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<()> {
+    let Some(StoredLink { link, .. }) = rows::by_id(connection, id)? else { return Ok(()) };
+    connection
+        .prepare_cached("UPDATE links SET state = ?2, next_transition_at = ?3 WHERE id = ?1")?
+        .execute((id, rows::state_name(link.state(now)), rows::next_transition(&link, now)))?;
+    Ok(())
+}
+
+fn take_use(connection: &Connection, id: i64, max_clicks: u64) -> rusqlite::Result<Use> {
+    // No link is followed 2^63 times.
+    let max_clicks = i64::try_from(max_clicks).unwrap_or(i64::MAX);
+    let used: Option<i64> = connection
+        .prepare_cached(
+            "INSERT INTO uses (link, used) SELECT id, 1 FROM links WHERE id = ?1 AND 0 < ?2
+             ON CONFLICT DO UPDATE SET used = used + 1 WHERE used < ?2
+             RETURNING used",
+        )?
+        .query_row((id, max_clicks), |row| row.get(0))
+        .optional()?;
+    Ok(match used {
+        Some(used) => Use::Taken { left: max_clicks.abs_diff(used) },
+        None => Use::Exhausted,
+    })
+}
+
+fn lease(connection: &Connection, counter: &str, count: u32) -> rusqlite::Result<u64> {
+    let next: i64 = connection
+        .prepare_cached(
+            "INSERT INTO leases (name, next) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET next = next + ?2
+             RETURNING next",
+        )?
+        .query_row((counter, count), |row| row.get(0))?;
+    u64::try_from(next - i64::from(count))
+        .map_err(|_| damaged(format!("counter {counter:?} is at {next}")))
+}
+
+fn external_id_taken(connection: &Connection, link: &Link) -> rusqlite::Result<bool> {
+    let Some(external_id) = link.external_id.as_ref().filter(|_| link.deleted_at.is_none()) else {
+        return Ok(false);
+    };
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM links
+             WHERE external_id = ?1 AND state <> 'deleted' AND id <> ?2)",
+        )?
+        .query_row((external_id, row_id(link.id)?), |row| row.get(0))
+}
+
+fn remembered(
+    connection: &Connection,
+    key: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Idempotency>> {
+    connection
+        .prepare_cached(
+            "SELECT key, body_hash, answer, expires_at FROM idempotency
+             WHERE key = ?1 AND ?2 < expires_at",
+        )?
+        .query_row((key, now.0), |row| {
+            Ok(Idempotency {
+                key: row.get(0)?,
+                body_hash: row.get(1)?,
+                answer: row.get(2)?,
+                expires_at: Timestamp(row.get(3)?),
+            })
+        })
+        .optional()
+}
+
+fn remember(connection: &Connection, answer: &Idempotency) -> rusqlite::Result<()> {
+    let Idempotency { key, body_hash, answer, expires_at } = answer;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO idempotency (key, body_hash, answer, expires_at)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute((key, body_hash, answer, expires_at.0))?;
+    Ok(())
+}
