@@ -6,6 +6,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${WAYPOST_CACHE:-$repo/.cache}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
+# Absolute from here on, because the scripts change directory.
+export WAYPOST_CACHE=$cache
 
 # rustup puts cargo here; a shell that is not a login shell may not have it on its PATH.
 if ! command -v cargo >/dev/null && [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]]; then

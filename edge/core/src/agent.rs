@@ -93,7 +93,8 @@ impl Said {
 
     /// Adds what a word says that stands behind the byte `before`.
     fn hear(&mut self, word: &[u8], before: u8) {
-        if before == b'.' && word == b"com" {
+        // A web or mail address that stands for its owner, and "Claude-User" and its like.
+        if matches!((before, word), (b'.', b"com") | (b'-', b"user")) {
             self.bits |= PROGRAM;
         }
         let digits = word
@@ -158,9 +159,6 @@ impl Said {
 
     /// The device of a person.
     fn device(&self, os: Os) -> Device {
-        if self.any(TELEVISION) {
-            return Device::Desktop;
-        }
         match os {
             Os::Windows if self.any(MOBILE) => Device::Mobile,
             Os::Windows | Os::ChromeOs => Device::Desktop,
@@ -168,6 +166,7 @@ impl Said {
             Os::Ios if self.any(IPHONE) || !self.any(MAC) => Device::Mobile,
             Os::Ios => Device::Tablet,
             _ if self.any(MOBILE) => Device::Mobile,
+            _ if self.any(TELEVISION) => Device::Desktop,
             // Browsers say "Mobile" on Android telephones only.
             Os::Android => Device::Tablet,
             _ => Device::Desktop,

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod agent;
+pub mod click;
 pub mod decide;
 pub mod decision;
 pub mod facts;

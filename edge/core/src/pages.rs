@@ -385,7 +385,7 @@ mod tests {
             let hash = base64(&Sha256::digest(style.as_bytes()));
             assert!(
                 rendered.csp.contains(&format!("style-src 'sha256-{hash}'")),
-                "{hash}"
+                "the style of {page:?} has the hash sha256-{hash}"
             );
         }
     }

@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod agent;
 pub mod bytes;
 pub mod check;
+pub mod click;
 pub mod codec;
 pub mod key;
 pub mod record;

@@ -8,7 +8,9 @@ use waypost_wire::record::{
 use waypost_wire::time::Timestamp;
 
 use crate::condition::{day_bit, minute_of_day, parse_network};
-use crate::destination::with_utm;
+use crate::destination::{
+    Destination, DestinationRules, LENGTH_CEILING_BYTES, parse as parse_destination, with_utm,
+};
 use crate::model::{self, Block, Link, Utm, When};
 use crate::zone;
 
@@ -51,6 +53,7 @@ pub enum CompileError {
 /// Compiles a link's record. The same link and time give the same bytes.
 pub fn compile(link: &Link, now: Timestamp) -> Result<Compiled, CompileError> {
     let destinations = Destinations::of(link);
+    let readable = looks(&destinations.main).map(|looks| looks.display);
     let mut compiler = Compiler::at(now);
     let record = LinkRecord {
         id: link.id.0,
@@ -58,6 +61,7 @@ pub fn compile(link: &Link, now: Timestamp) -> Result<Compiled, CompileError> {
         state: state(link),
         created_at: link.created_at,
         destination: &destinations.main,
+        readable_destination: readable.as_deref(),
         status: RedirectStatus::from_code(link.status).ok_or(CompileError::Status(link.status))?,
         starts_at: link.starts_at,
         expires_at: link.expires_at,
@@ -97,6 +101,23 @@ pub fn condition_place(when: &When, position: usize) -> Option<String> {
     }
 }
 
+/// How people see a stored web destination; `None` if they see what is stored.
+pub(crate) fn looks(stored: &str) -> Option<Destination> {
+    // Only a host with an A-label (RFC 5890 2.3.2.1) looks different.
+    if !stored.contains("xn--") {
+        return None;
+    }
+    // It was accepted once; what the rules are today does not matter here.
+    let any = DestinationRules {
+        length_max_bytes: LENGTH_CEILING_BYTES,
+        allow_private_hosts: true,
+        allow_shorteners: true,
+        ..DestinationRules::default()
+    };
+    let looks = parse_destination(stored, &any).ok()?;
+    (looks.display != stored).then_some(looks)
+}
+
 /// Every destination that carries the link's campaign parameters, with them.
 #[derive(Debug)]
 pub(crate) struct Destinations {
@@ -117,7 +138,11 @@ impl Destinations {
         };
         let of_rule = |rule: &model::Rule| {
             let several = rule.destinations.iter().map(|variant| &variant.destination);
-            rule.destination.iter().chain(several).map(|url| with(url)).collect()
+            rule.destination
+                .iter()
+                .chain(several)
+                .map(|url| with(url))
+                .collect()
         };
         Self {
             main: with(&link.destination),
@@ -136,15 +161,26 @@ fn utm_parameters(utm: &Utm) -> Vec<(&str, &str)> {
         ("utm_term", &utm.term),
         ("utm_content", &utm.content),
     ];
-    let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let given = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
     given.collect()
 }
 
 fn state(link: &Link) -> LinkState {
     match link {
-        Link { deleted_at: Some(_), .. } => LinkState::Deleted,
-        Link { blocked: Some(Block::Abuse), .. } => LinkState::BlockedAbuse,
-        Link { blocked: Some(Block::Legal), .. } => LinkState::BlockedLegal,
+        Link {
+            deleted_at: Some(_),
+            ..
+        } => LinkState::Deleted,
+        Link {
+            blocked: Some(Block::Abuse),
+            ..
+        } => LinkState::BlockedAbuse,
+        Link {
+            blocked: Some(Block::Legal),
+            ..
+        } => LinkState::BlockedLegal,
         Link { disabled: true, .. } => LinkState::Disabled,
         _ => LinkState::Live,
     }
@@ -188,7 +224,10 @@ fn rules<'a>(
         compiled.push(Rule {
             when: when.into_iter().map(|(_, condition)| condition).collect(),
             variants: variants
-                .map(|(destination, weight)| Variant { destination, weight })
+                .map(|(destination, weight)| Variant {
+                    destination,
+                    weight,
+                })
                 .collect(),
         });
     }
@@ -230,13 +269,25 @@ fn conditions<'a>(
     }
     for test in &when.query {
         let equals = test.equals.as_deref();
-        to.push(("query", Condition::Query { name: &test.name, equals }));
+        to.push((
+            "query",
+            Condition::Query {
+                name: &test.name,
+                equals,
+            },
+        ));
     }
     if !when.ip.is_empty() {
         to.push(("ip", Condition::Ip(words("network", &when.ip, network)?)));
     }
     if let Some(date) = &when.date {
-        to.push(("date", Condition::Date { from: date.from, until: date.until }));
+        to.push((
+            "date",
+            Condition::Date {
+                from: date.from,
+                until: date.until,
+            },
+        ));
     }
     if let Some(time) = &when.time {
         to.push(("time", Condition::Time(time_of_week(compiler, time)?)));
@@ -254,7 +305,10 @@ fn words<T>(
     words: &[String],
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, CompileError> {
-    words.iter().map(|word| read(word).ok_or_else(|| unknown(kind, word))).collect()
+    words
+        .iter()
+        .map(|word| read(word).ok_or_else(|| unknown(kind, word)))
+        .collect()
 }
 
 fn unknown(kind: &'static str, word: &str) -> CompileError {
@@ -274,11 +328,16 @@ fn time_of_week(
         None => Ok(missing),
         Some(text) => minute_of_day(text).ok_or_else(|| unknown("time of day", text)),
     };
-    let offsets = zone::offsets(&span.zone, compiler.now)
-        .ok_or_else(|| unknown("time zone", &span.zone))?;
-    let earliest = [compiler.recompile_at, offsets.recompile_at].into_iter().flatten().min();
+    let offsets =
+        zone::offsets(&span.zone, compiler.now).ok_or_else(|| unknown("time zone", &span.zone))?;
+    let earliest = [compiler.recompile_at, offsets.recompile_at]
+        .into_iter()
+        .flatten()
+        .min();
     compiler.recompile_at = earliest;
-    let bits = words("weekday", &span.days, day_bit)?.into_iter().fold(0, |all, bit| all | bit);
+    let bits = words("weekday", &span.days, day_bit)?
+        .into_iter()
+        .fold(0, |all, bit| all | bit);
     Ok(TimeOfWeek {
         days: if span.days.is_empty() { ALL_DAYS } else { bits },
         from_minute: minute(&span.from, 0)?,

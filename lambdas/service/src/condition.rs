@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use waypost_wire::record::Network;
 
 /// Weekdays in the order of the bits of [`waypost_wire::record::TimeOfWeek::days`].
-pub const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(crate) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Two-letter codes of the continents, as geography sources give them.
-pub const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
+pub(crate) const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
 /// ISO 3166-1 alpha-2, and XK, which every geography source gives for Kosovo.
 const COUNTRIES: &str = "\
@@ -24,12 +24,12 @@ const COUNTRIES: &str = "\
     ZM ZW";
 
 /// Whether `code`, in upper case, is the code of a country.
-pub fn is_country(code: &str) -> bool {
+pub(crate) fn is_country(code: &str) -> bool {
     code.len() == 2 && COUNTRIES.split(' ').any(|country| country == code)
 }
 
 /// Whether `code`, in upper case, has the form of ISO 3166-2 and begins with a country.
-pub fn is_region(code: &str) -> bool {
+pub(crate) fn is_region(code: &str) -> bool {
     code.split_once('-').is_some_and(|(country, part)| {
         let is_part = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         is_country(country) && (1..=3).contains(&part.len()) && part.bytes().all(is_part)
@@ -37,7 +37,7 @@ pub fn is_region(code: &str) -> bool {
 }
 
 /// Whether a text is a basic language range (RFC 4647 2.1).
-pub fn is_language_range(text: &str) -> bool {
+pub(crate) fn is_language_range(text: &str) -> bool {
     let is_subtag = |(position, subtag): (usize, &str)| {
         (1..=8).contains(&subtag.len())
             && subtag.bytes().all(|b| match position {
@@ -49,13 +49,13 @@ pub fn is_language_range(text: &str) -> bool {
 }
 
 /// The bit of a weekday.
-pub fn day_bit(name: &str) -> Option<u8> {
+pub(crate) fn day_bit(name: &str) -> Option<u8> {
     let position = DAYS.iter().position(|day| *day == name)?;
     Some(1 << position)
 }
 
 /// Minutes after midnight of `HH:MM`, from 00:00 to 24:00.
-pub fn minute_of_day(text: &str) -> Option<u16> {
+pub(crate) fn minute_of_day(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
     let number = |digits: &str| {
         let is_two = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -68,17 +68,17 @@ pub fn minute_of_day(text: &str) -> Option<u16> {
 
 /// An IP network as written, and as compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParsedNetwork {
+pub(crate) struct ParsedNetwork {
     /// The network's own address and prefix, as people write them.
-    pub text: String,
+    pub(crate) text: String,
     /// For the record.
-    pub network: Network,
+    pub(crate) network: Network,
     /// No bit was set behind the prefix.
-    pub is_exact: bool,
+    pub(crate) is_exact: bool,
 }
 
 /// Reads CIDR notation (RFC 4632 3.1, RFC 4291 2.3), or a single address.
-pub fn parse_network(text: &str) -> Option<ParsedNetwork> {
+pub(crate) fn parse_network(text: &str) -> Option<ParsedNetwork> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
@@ -112,7 +112,9 @@ fn prefix_length(digits: &str, max: u8) -> Option<u8> {
 }
 
 fn mask(prefix_bits: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(prefix_bits)).unwrap_or(0)
+    u128::MAX
+        .checked_shl(128 - u32::from(prefix_bits))
+        .unwrap_or(0)
 }
 
 fn written(network: Network, added_bits: u8) -> String {
@@ -133,25 +135,51 @@ mod tests {
 
     #[test]
     fn networks_are_read_and_written_in_one_way() {
-        let v4 = |octets: [u8; 4]| u128::from(0xffff_0000_0000_u64 | u64::from(u32::from_be_bytes(octets)));
+        let v4 = |octets: [u8; 4]| {
+            u128::from(0xffff_0000_0000_u64 | u64::from(u32::from_be_bytes(octets)))
+        };
         for (text, written, address, prefix_bits, is_exact) in [
             ("10.0.0.0/8", "10.0.0.0/8", v4([10, 0, 0, 0]), 104, true),
             ("10.1.2.3/8", "10.0.0.0/8", v4([10, 0, 0, 0]), 104, false),
             ("0.0.0.0/0", "0.0.0.0/0", v4([0; 4]), 96, true),
             ("192.0.2.1", "192.0.2.1", v4([192, 0, 2, 1]), 128, true),
             ("192.0.2.1/32", "192.0.2.1", v4([192, 0, 2, 1]), 128, true),
-            ("2001:DB8::/32", "2001:db8::/32", 0x2001_0db8 << 96, 32, true),
-            ("2001:db8::1", "2001:db8::1", (0x2001_0db8 << 96) | 1, 128, true),
+            (
+                "2001:DB8::/32",
+                "2001:db8::/32",
+                0x2001_0db8 << 96,
+                32,
+                true,
+            ),
+            (
+                "2001:db8::1",
+                "2001:db8::1",
+                (0x2001_0db8 << 96) | 1,
+                128,
+                true,
+            ),
             ("::/0", "::/0", 0, 0, true),
-            ("::ffff:192.0.2.0/120", "::ffff:192.0.2.0/120", v4([192, 0, 2, 0]), 120, true),
+            (
+                "::ffff:192.0.2.0/120",
+                "::ffff:192.0.2.0/120",
+                v4([192, 0, 2, 0]),
+                120,
+                true,
+            ),
         ] {
             let expected = ParsedNetwork {
                 text: written.to_owned(),
-                network: Network { address, prefix_bits },
+                network: Network {
+                    address,
+                    prefix_bits,
+                },
                 is_exact,
             };
             assert_eq!(parse_network(text), Some(expected.clone()), "{text}");
-            let again = ParsedNetwork { is_exact: true, ..expected };
+            let again = ParsedNetwork {
+                is_exact: true,
+                ..expected
+            };
             assert_eq!(parse_network(written), Some(again), "{written}");
         }
     }
@@ -159,9 +187,24 @@ mod tests {
     #[test]
     fn no_networks() {
         for text in [
-            "", "/", "10.0.0.0/", "/8", "10.0.0.0/33", "::/129", "10.0.0.0/08", "10.0.0.0/+8",
-            "10.0.0.0/-1", "10.0.0.0/256", "10.0.0.0/8/8", "10.0.0/8", "010.0.0.0/8", "fe80::1%eth0",
-            "[::1]", " ::1", "localhost", "10.0.0.0/٨",
+            "",
+            "/",
+            "10.0.0.0/",
+            "/8",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "10.0.0.0/-1",
+            "10.0.0.0/256",
+            "10.0.0.0/8/8",
+            "10.0.0/8",
+            "010.0.0.0/8",
+            "fe80::1%eth0",
+            "[::1]",
+            " ::1",
+            "localhost",
+            "10.0.0.0/٨",
         ] {
             assert_eq!(parse_network(text), None, "{text}");
         }
@@ -191,14 +234,38 @@ mod tests {
 
     #[test]
     fn places_and_languages() {
-        assert!(["DE", "GB", "XK", "ZW", "AD"].iter().all(|code| is_country(code)));
-        assert!(!["UK", "de", "D", "", "EU", "XX", " D", "D "].iter().any(|code| is_country(code)));
+        assert!(
+            ["DE", "GB", "XK", "ZW", "AD"]
+                .iter()
+                .all(|code| is_country(code))
+        );
+        assert!(
+            !["UK", "de", "D", "", "EU", "XX", " D", "D "]
+                .iter()
+                .any(|code| is_country(code))
+        );
         assert_eq!(COUNTRIES.split(' ').count(), 250);
         assert!(COUNTRIES.split(' ').is_sorted_by(|one, next| one < next));
-        assert!(["DE-BE", "GB-ENG", "FR-75C", "AD-07", "SE-O"].iter().all(|code| is_region(code)));
-        assert!(!["DE", "DE-", "DE-BERL", "UK-ENG", "DE-be", "BE"].iter().any(|code| is_region(code)));
-        assert!(["*", "de", "pt-BR", "zh-Hant-TW", "de-1996"].iter().all(|range| is_language_range(range)));
-        assert!(!["", "-", "de-", "de_AT", "d3", "abcdefghi", "*-DE", "é"].iter().any(|range| is_language_range(range)));
+        assert!(
+            ["DE-BE", "GB-ENG", "FR-75C", "AD-07", "SE-O"]
+                .iter()
+                .all(|code| is_region(code))
+        );
+        assert!(
+            !["DE", "DE-", "DE-BERL", "UK-ENG", "DE-be", "BE"]
+                .iter()
+                .any(|code| is_region(code))
+        );
+        assert!(
+            ["*", "de", "pt-BR", "zh-Hant-TW", "de-1996"]
+                .iter()
+                .all(|range| is_language_range(range))
+        );
+        assert!(
+            !["", "-", "de-", "de_AT", "d3", "abcdefghi", "*-DE", "é"]
+                .iter()
+                .any(|range| is_language_range(range))
+        );
     }
 
     #[test]

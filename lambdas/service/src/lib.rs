@@ -11,6 +11,7 @@ pub mod ambient;
 pub mod codes;
 pub mod compile;
 mod condition;
+pub mod counting;
 pub mod destination;
 mod id;
 pub mod keys;

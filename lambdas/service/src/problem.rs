@@ -178,6 +178,14 @@ impl std::error::Error for Problem {}
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
+            StoreError::BadCursor => {
+                let expected = "next_cursor of the page before, with the same filters and sort";
+                let fault = FieldFault::new("/cursor", error.to_string(), expected);
+                Self {
+                    errors: vec![fault],
+                    ..Self::new(Kind::InvalidCursor, error.to_string())
+                }
+            }
             StoreError::Damaged(_) => Self::internal(error.to_string()),
             StoreError::Unavailable(_) => Self::new(
                 Kind::Unavailable,
@@ -429,6 +437,12 @@ mod tests {
             (Kind::Unavailable, Some(5))
         );
         assert!(!away.detail.contains("disk full"));
+        let lost = Problem::from(StoreError::BadCursor);
+        assert_eq!((lost.kind, lost.log), (Kind::InvalidCursor, None));
+        assert_eq!(
+            lost.errors.first().map(|fault| fault.pointer.as_str()),
+            Some("/cursor")
+        );
     }
 
     #[test]

@@ -110,7 +110,10 @@ mod tests {
             let start = NOW.seconds();
             // 7 h 13 min: every time of day, day of the week and of the year gets its turn.
             let regular = (start..start + HORIZON_MS / 1_000).step_by(7 * 3_600 + 780);
-            let edges = table.changes.iter().flat_map(|(at, _)| [at - 1, *at, at + 1]);
+            let edges = table
+                .changes
+                .iter()
+                .flat_map(|(at, _)| [at - 1, *at, at + 1]);
             for seconds in regular.chain(edges) {
                 let ours = i32::from(offset_at(&table, seconds)) * 60;
                 assert_eq!(ours, truth(seconds), "{} at {seconds}", name.as_str());

@@ -24,7 +24,7 @@ pub(super) const OTHER_OS: u32 = 1 << 8;
 pub(super) const MOBILE: u32 = 1 << 9;
 /// A tablet, if it is not Windows (where "Tablet PC" names a feature).
 pub(super) const TABLET: u32 = 1 << 10;
-/// A television.
+/// A television, if it is not a telephone.
 pub(super) const TELEVISION: u32 = 1 << 11;
 /// The engine of a browser: what every browser names and hardly any program does.
 pub(super) const ENGINE: u32 = 1 << 12;
@@ -67,6 +67,8 @@ pub(super) fn known(word: &[u8]) -> Option<Meaning> {
 /// Programs are named in so many ways that their names are known by what they are made of.
 pub(super) fn part(rest: &[u8]) -> Meaning {
     match rest {
+        // Mobile networks name themselves after the country.
+        [b'b', b'o', b't', b's', b'w', b'a', b'n', b'a', ..] => is(0),
         [b'a', b'r', b'c', b'h', b'i', b'v', ..]
         | [b'b', b'o', b't', ..]
         | [b'c', b'h', b'e', b'c', b'k', ..]
@@ -79,10 +81,10 @@ pub(super) fn part(rest: &[u8]) -> Meaning {
         | [b's', b'p', b'i', b'd', b'e', b'r', ..]
         | [b's', b'y', b'n', b't', b'h', b'e', b't', b'i', b'c', ..]
         | [b'u', b'p', b't', b'i', b'm', b'e', ..]
-        | [b'v', b'a', b'l', b'i', b'd', b'a', b't', ..] => is(PROGRAM),
-        [b'u', b'n', b'f', b'u', b'r', b'l', ..] | b"preview" => is(PREVIEW),
+        | [b'v', b'a', b'l', b'i', b'd', b'a', b't', ..]
+        | b"agent" => is(PROGRAM),
+        [b'p', b'r', b'e', b'v', b'i', b'e', b'w', ..] | [b'u', b'n', b'f', b'u', b'r', b'l', ..] => is(PREVIEW),
         b"browser" => names(Browser::Other, 0),
-        b"tv" => is(TELEVISION),
         _ => is(0),
     }
 }
@@ -119,9 +121,12 @@ const STARTS: [usize; 27] = {
 
 /// The known words, in order.
 const WORDS: &[(&str, Meaning)] = &[
+    ("adr", is(ANDROID)),
     ("akkoma", is(PREVIEW_APP)),
     ("alipayclient", names(Browser::Other, 0)),
     ("android", is(ANDROID)),
+    ("androidtv", is(TELEVISION)),
+    ("appletv", is(TELEVISION)),
     ("applewebkit", is(ENGINE)),
     ("baiduboxapp", names(Browser::Other, 0)),
     ("bb", names(Browser::Other, OTHER_OS | MOBILE)),
@@ -133,6 +138,8 @@ const WORDS: &[(&str, Meaning)] = &[
     ("bytelocale", names(Browser::TikTok, 0)),
     ("cardyb", is(PREVIEW)),
     ("chrome", is(CHROME)),
+    ("codabot", is(PREVIEW)),
+    ("contenttabreceiver", is(PREVIEW)),
     ("crios", names(Browser::Chrome, IOS)),
     ("crkey", is(TELEVISION)),
     ("cros", is(CHROME_OS)),
@@ -147,25 +154,28 @@ const WORDS: &[(&str, Meaning)] = &[
     ("elinks", names(Browser::Other, ENGINE)),
     ("embedly", is(PREVIEW)),
     ("epiphany", names(Browser::Other, 0)),
+    ("evernoterichlinkbot", is(PREVIEW)),
     ("externalhit", is(PREVIEW)),
     ("facebookexternalhit", is(PREVIEW)),
     ("facebot", is(PREVIEW)),
     ("fban", names(Browser::Facebook, 0)),
     ("fbav", names(Browser::Facebook, 0)),
     ("firefox", names(Browser::Firefox, 0)),
+    ("flipboardproxy", is(PREVIEW)),
     ("friendica", is(PREVIEW_APP)),
     ("fxios", names(Browser::Firefox, IOS)),
     ("gecko", is(ENGINE)),
     ("goanna", is(ENGINE)),
+    ("googletv", is(TELEVISION)),
+    ("gotosocial", is(PREVIEW_APP)),
     ("groupmebot", is(PREVIEW)),
     ("gsa", names(Browser::Google, 0)),
     ("gtmetrix", is(PROGRAM)),
+    ("hbbtv", is(TELEVISION | ENGINE)),
     ("http", is(PROGRAM)),
     ("https", is(PROGRAM)),
     ("iemobile", names(Browser::Other, MOBILE)),
     ("iframely", is(PREVIEW)),
-    ("imageproxy", is(PREVIEW)),
-    ("imgproxy", is(PREVIEW)),
     ("inspectiontool", is(PROGRAM)),
     ("instagram", names(Browser::Instagram, 0)),
     ("ios", is(IOS)),
@@ -177,12 +187,15 @@ const WORDS: &[(&str, Meaning)] = &[
     ("keybasebot", is(PREVIEW)),
     ("khtml", is(ENGINE)),
     ("konqueror", names(Browser::Other, ENGINE)),
+    ("ladybird", names(Browser::Other, 0)),
     ("lemmy", is(PREVIEW_APP)),
+    ("libweb", is(ENGINE)),
     ("lighthouse", is(PROGRAM)),
     ("line", names(Browser::Line, 0)),
     ("linkedinapp", names(Browser::LinkedIn, 0)),
     ("linkedinbot", is(PREVIEW)),
     ("linkexpanding", is(PREVIEW)),
+    ("linkservice", is(PREVIEW)),
     ("linux", is(LINUX)),
     ("lynx", names(Browser::Other, ENGINE)),
     ("mac", is(MAC)),
@@ -190,6 +203,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("mastodon", is(PREVIEW_APP)),
     ("mattermost", is(PREVIEW_APP)),
     ("maxthon", names(Browser::Other, 0)),
+    ("mediumbot", is(PREVIEW)),
     ("metaiab", names(Browser::Facebook, 0)),
     ("micromessenger", names(Browser::WeChat, 0)),
     ("midp", names(Browser::Other, OTHER_OS | MOBILE | ENGINE)),
@@ -202,6 +216,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("naver", names(Browser::Other, 0)),
     ("nintendo", names(Browser::Other, OTHER_OS | ENGINE)),
     ("notion", is(PREVIEW_APP)),
+    ("odklbot", is(PREVIEW)),
     ("onebox", is(PREVIEW)),
     ("opengraph", is(PREVIEW)),
     ("openharmony", is(OTHER_OS)),
@@ -212,23 +227,28 @@ const WORDS: &[(&str, Meaning)] = &[
     ("opx", names(Browser::Opera, 0)),
     ("pagerenderer", is(PREVIEW)),
     ("palemoon", names(Browser::Other, 0)),
+    ("peekbot", is(PREVIEW)),
     ("phantomjs", is(PROGRAM)),
     ("phone", is(MOBILE)),
     ("pingdomtms", is(PROGRAM)),
     ("pinterest", names(Browser::Pinterest, PREVIEW_APP)),
     ("pinterestbot", is(PREVIEW)),
+    ("pixelfed", is(PREVIEW_APP)),
     ("playstation", names(Browser::Other, OTHER_OS | ENGINE)),
     ("playwright", is(PROGRAM)),
     ("pleroma", is(PREVIEW_APP)),
     ("ptst", is(PROGRAM)),
+    ("quora", is(PREVIEW_APP)),
     ("redditbot", is(PREVIEW)),
     ("safari", is(SAFARI)),
     ("samsungbrowser", names(Browser::Samsung, 0)),
     ("seamonkey", names(Browser::Other, 0)),
     ("selenium", is(PROGRAM)),
     ("silk", names(Browser::Other, ANDROID)),
+    ("slack", is(PREVIEW_APP)),
     ("slackbot", is(PREVIEW)),
     ("slurp", is(PROGRAM)),
+    ("smarttv", is(TELEVISION)),
     ("snapchat", names(Browser::Snapchat, 0)),
     ("steamchaturllookup", is(PREVIEW)),
     ("summalybot", is(PREVIEW)),
@@ -243,6 +263,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("trident", names(Browser::Other, ENGINE)),
     ("trill", names(Browser::TikTok, 0)),
     ("tumblr", is(PREVIEW_APP)),
+    ("tv", is(TELEVISION)),
     ("twitter", names(Browser::X, 0)),
     ("twitterandroid", names(Browser::X, 0)),
     ("twitterbot", is(PREVIEW)),
@@ -251,8 +272,9 @@ const WORDS: &[(&str, Meaning)] = &[
     ("viber", is(PREVIEW_APP)),
     ("vivaldi", names(Browser::Other, 0)),
     ("vkshare", is(PREVIEW)),
-    ("webos", is(OTHER_OS)),
     ("web0s", is(OTHER_OS)),
+    ("webkit", is(ENGINE)),
+    ("webos", is(OTHER_OS)),
     ("whale", names(Browser::Other, 0)),
     ("whatsapp", is(PREVIEW_APP)),
     ("windows", is(WINDOWS)),

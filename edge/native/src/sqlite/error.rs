@@ -1,6 +1,6 @@
 //! Which faults of SQLite are worth another try.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use waypost_service::seams::StoreError;
 
 /// Sorts an error by whose fault it is: what passes by itself is `Unavailable`, and everything
@@ -22,7 +22,7 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
     }
 }
 
-/// Wraps what a job found wrong with stored data, so that it can leave the job as an SQLite error.
+/// What a job found wrong with stored data, as SQLite says that a file is damaged.
 pub(crate) fn damaged(fault: impl Into<String>) -> rusqlite::Error {
-    rusqlite::Error::UserFunctionError(fault.into().into())
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(fault.into()))
 }

@@ -6,7 +6,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use waypost_service::listing::{Filters, LIMIT_MAX, Position, fold};
-use waypost_service::model::{Link, LinkId, LinkState};
+use waypost_service::model::{Link, LinkState};
 use waypost_service::seams::{ListQuery, Page, Sort, StoreError};
 use waypost_wire::time::Timestamp;
 
@@ -20,7 +20,7 @@ const BUDGET_MIN: usize = 500;
 /// Most links that are put in order by their last write after a search for text, whose index is in
 /// order of creation. A text that more links hold is frequent enough to be met on the way through
 /// any other index.
-const SORTED_MAX: usize = 2_000;
+const SORTED_MAX: u32 = 2_000;
 
 /// Most groups of three characters of `q` looked up; the links found are compared with all of it.
 const TRIGRAMS_MAX: usize = 24;
@@ -222,7 +222,7 @@ fn sorted_matches(
         .prepare_cached(MATCHES)?
         .query_map((text, SORTED_MAX + 1), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
-    if SORTED_MAX < places.len() {
+    if (SORTED_MAX as usize) < places.len() {
         return Ok(None);
     }
     if let Some(from) = from {
@@ -231,4 +231,99 @@ fn sorted_matches(
     }
     places.sort_unstable_by(|a, b| b.cmp(a));
     Ok(Some(places))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::plans;
+
+    const SORTS: [Sort; 3] =
+        [Sort::CreatedAscending, Sort::CreatedDescending, Sort::UpdatedDescending];
+
+    fn queries() -> Vec<ListQuery> {
+        let texts = |text: &str| [None, Some(text.to_owned())];
+        let states = [None, Some(LinkState::Active), Some(LinkState::Deleted)];
+        let mut queries = Vec::new();
+        for sort in SORTS {
+            for tag in texts("news") {
+                for domain in texts("s.example") {
+                    for state in states {
+                        let (tag, domain) = (tag.clone(), domain.clone());
+                        queries.push(ListQuery { sort, tag, domain, state, ..Default::default() });
+                    }
+                }
+            }
+        }
+        queries
+    }
+
+    fn plan(walk: &Walk) -> Vec<String> {
+        plans::of(&walk.sql, walk.values.len())
+    }
+
+    /// What a plan must be: one index walked in order, and the links of its entries looked up.
+    fn wanted(query: &ListQuery) -> Vec<String> {
+        let updated = query.sort == Sort::UpdatedDescending;
+        let (id, place, suffix) = match query.sort {
+            Sort::CreatedAscending => ("rowid>?", "", ""),
+            Sort::CreatedDescending => ("rowid<?", "", ""),
+            Sort::UpdatedDescending => ("", "(updated_at,rowid)<(?,?)", "_updated"),
+        };
+        let place = format!("{id}{place}");
+        if query.tag.is_some() {
+            let index = match query.sort {
+                Sort::CreatedAscending => "PRIMARY KEY (tag=? AND link>?)",
+                Sort::CreatedDescending => "PRIMARY KEY (tag=? AND link<?)",
+                Sort::UpdatedDescending => {
+                    "COVERING INDEX link_tags_updated (tag=? AND (updated_at,link)<(?,?))"
+                }
+            };
+            let links = "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)".to_owned();
+            return vec![format!("SEARCH t USING {index}"), links];
+        }
+        let index = match (&query.domain, query.state) {
+            (Some(_), None | Some(LinkState::Active)) => {
+                format!("links_domain{suffix} (domain=? AND {place})")
+            }
+            (_, Some(_)) => format!("links_state{suffix} (state=? AND {place})"),
+            (None, None) if updated => format!("links_live_updated ({place})"),
+            (None, None) => format!("links_live ({})", place.replace("rowid", "id")),
+        };
+        vec![format!("SEARCH l USING INDEX {index}")]
+    }
+
+    #[test]
+    fn every_list_walks_an_index_in_order() {
+        for query in queries() {
+            let walk = Walk::without_text(&query, None).expect("no place to convert");
+            assert_eq!(plan(&walk), wanted(&query), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_search_walks_the_text_index_in_order() {
+        let links = "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)";
+        for (sort, index) in [(Sort::CreatedAscending, "0:M1>1"), (Sort::CreatedDescending, "0:M1<1")] {
+            let query = ListQuery { sort, q: Some("abcd".into()), ..Default::default() };
+            let walk = Walk::text(&query, None, "abc".into()).expect("no place to convert");
+            let texts = format!("SCAN t VIRTUAL TABLE INDEX {index}");
+            assert_eq!(plan(&walk), [texts.as_str(), links], "{sort:?}");
+        }
+        assert_eq!(plans::of(MATCHES, 2), ["SCAN t VIRTUAL TABLE INDEX 0:M1", links]);
+    }
+
+    #[test]
+    fn text_is_looked_up_by_its_trigrams_quoted() {
+        let matched = |q: &str| {
+            text_to_match(&ListQuery { q: Some(q.into()), ..Default::default() })
+        };
+        assert_eq!(matched("ÄBCd"), Some("\"äbc\" AND \"bcd\"".into()));
+        assert_eq!(matched("a\"* "), Some("\"a\"\"*\" AND \"\"\"* \"".into()));
+        assert_eq!(matched("ab"), None);
+        assert_eq!(matched(""), None);
+        assert_eq!(text_to_match(&ListQuery::default()), None);
+        let long = matched(&"x".repeat(1_000)).expect("there are trigrams");
+        assert_eq!(long.matches("\"xxx\"").count(), TRIGRAMS_MAX);
+    }
 }

@@ -209,12 +209,172 @@ fn configure(connection: &Connection, path: &Path, options: &DbOptions) -> Resul
 
 /// Takes the steps from `version` on, each whole or not at all.
 fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
-    for (index, step) in MIGRATIONS.iter().enumerate().skip(version) {
+    for (step, version) in MIGRATIONS.iter().zip(1_u32..).skip(version) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::sqlite::Db;
+
+    fn directory() -> TempDir {
+        tempfile::tempdir().expect("a directory for the database")
+    }
+
+    fn open(path: &Path) -> Result<Db, OpenError> {
+        Db::open(path, &DbOptions::default())
+    }
+
+    /// The text an operator reads, without the directory.
+    fn refusal(path: &Path) -> String {
+        let error = open(path).expect_err("this file must be refused");
+        error.to_string().replace(&path.display().to_string(), "FILE")
+    }
+
+    #[test]
+    fn a_new_database_is_marked_and_has_the_newest_schema() {
+        let directory = directory();
+        let path = directory.path().join("new/waypost.db");
+        drop(open(&path).expect("a new database opens"));
+        let connection = Connection::open(&path).expect("SQLite opens it too");
+        assert_eq!(check(&connection, &path).expect("it is ours"), SCHEMA_VERSION);
+        let header = |name| {
+            connection
+                .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+                .expect("a header field")
+        };
+        assert_eq!(header("application_id"), APPLICATION_ID);
+        assert_eq!(header("user_version"), i32::try_from(SCHEMA_VERSION).expect("few steps"));
+        drop(open(&path).expect("it opens again"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_data_directory_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = directory();
+        let path = directory.path().join("new/waypost.db");
+        drop(open(&path).expect("a new database opens"));
+        let mode = fs::metadata(directory.path().join("new")).expect("it exists").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn the_writer_commits_durably() {
+        let directory = directory();
+        let path = directory.path().join("waypost.db");
+        let writer = open_writer(&path, &DbOptions::default()).expect("a new database opens");
+        let pragma = |name| {
+            writer
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+                .expect("a setting")
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        // 2 is FULL.
+        assert_eq!(pragma("synchronous"), 2.into());
+        assert_eq!(pragma("foreign_keys"), 1.into());
+    }
+
+    #[test]
+    fn a_second_process_is_refused_until_the_first_is_gone() {
+        let directory = directory();
+        let path = directory.path().join("waypost.db");
+        let first = open(&path).expect("a new database opens");
+        assert_eq!(
+            refusal(&path),
+            "FILE is in use by another Waypost process: stop it first, or choose another data \
+             directory"
+        );
+        drop(first);
+        drop(open(&path).expect("it is free again"));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_untouched() {
+        let directory = directory();
+        let path = directory.path().join("waypost.db");
+        drop(open(&path).expect("a new database opens"));
+        let newer = i64::try_from(SCHEMA_VERSION).expect("few steps") + 1;
+        let connection = Connection::open(&path).expect("SQLite opens it");
+        connection.pragma_update(None, "user_version", newer).expect("it is written");
+        drop(connection);
+        let before = fs::read(&path).expect("it is there");
+        assert_eq!(
+            refusal(&path),
+            format!(
+                "FILE has schema version {newer}, and this Waypost knows versions up to \
+                 {SCHEMA_VERSION}: start the newer Waypost again, or restore a backup from before \
+                 the upgrade"
+            )
+        );
+        assert_eq!(fs::read(&path).expect("it is there"), before);
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_refused_untouched() {
+        let directory = directory();
+        for (name, set_up, application_id) in [
+            ("tables.db", "CREATE TABLE moz_places (id INTEGER)", "0x0"),
+            ("id.db", "PRAGMA application_id = 252006674", "0xf055112"),
+            ("version.db", "PRAGMA user_version = 1", "0x0"),
+        ] {
+            let path = directory.path().join(name);
+            let connection = Connection::open(&path).expect("SQLite opens it");
+            connection.execute_batch(set_up).expect("it is written");
+            drop(connection);
+            let before = fs::read(&path).expect("it is there");
+            assert_eq!(
+                refusal(&path),
+                format!(
+                    "FILE is an SQLite database of another program (application id \
+                     {application_id}): choose another data directory, or move the file away"
+                )
+            );
+            assert_eq!(fs::read(&path).expect("it is there"), before, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_database_is_refused_untouched() {
+        let directory = directory();
+        let mut cut_off = b"SQLite format 3\0".to_vec();
+        cut_off.extend([0xff; 200]);
+        for content in [b"hello, world\n".repeat(100), vec![0; 4096], cut_off] {
+            let path = directory.path().join("waypost.db");
+            fs::write(&path, &content).expect("it is written");
+            assert_eq!(
+                refusal(&path),
+                "FILE is not an SQLite database, or is damaged: move it away and restore a \
+                 backup, or choose another data directory"
+            );
+            assert_eq!(fs::read(&path).expect("it is there"), content);
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_new_database() {
+        let directory = directory();
+        let path = directory.path().join("waypost.db");
+        fs::write(&path, "").expect("it is written");
+        drop(open(&path).expect("a crash can leave an empty file"));
+    }
+
+    #[test]
+    fn a_directory_in_the_way_is_named() {
+        let directory = directory();
+        let path = directory.path().join("waypost.db");
+        fs::create_dir(&path).expect("it is made");
+        assert_eq!(refusal(&path), "cannot open FILE: unable to open database file: FILE");
+    }
 }

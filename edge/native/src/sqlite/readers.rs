@@ -84,3 +84,94 @@ fn open_one(path: &Path, options: &DbOptions) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "mmap_size", options.mmap_bytes)?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use crate::sqlite::{Db, DbOptions};
+
+    use super::*;
+
+    fn open(directory: &tempfile::TempDir, options: &DbOptions) -> Db {
+        Db::open(&directory.path().join("waypost.db"), options).expect("a new database opens")
+    }
+
+    #[tokio::test]
+    async fn a_read_that_panics_gives_its_connection_back() {
+        let directory = tempfile::tempdir().expect("a directory for the database");
+        let options = DbOptions { point_readers: 0, readers: 1, ..DbOptions::default() };
+        let db = open(&directory, &options);
+        for _ in 0..3 {
+            let panics = |_: &Connection| -> rusqlite::Result<u8> { panic!("a bug in a job") };
+            let fault = Err(StoreError::Damaged("a read panicked".into()));
+            assert_eq!(db.read(panics).await, fault);
+            assert_eq!(db.read_now(panics), fault);
+        }
+        assert_eq!(db.read(|_| Ok(1)).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_read_cannot_write() {
+        let directory = tempfile::tempdir().expect("a directory for the database");
+        let db = open(&directory, &DbOptions::default());
+        let fault = StoreError::Unavailable("attempt to write a readonly database".into());
+        let delete = |connection: &Connection| connection.execute("DELETE FROM links", []);
+        assert_eq!(db.read(delete).await, Err(fault.clone()));
+        assert_eq!(db.read_now(delete), Err(fault));
+    }
+
+    #[tokio::test]
+    async fn long_reads_leave_the_hot_path_its_connections() {
+        let directory = tempfile::tempdir().expect("a directory for the database");
+        let options = DbOptions { point_readers: 1, readers: 1, ..DbOptions::default() };
+        let db = open(&directory, &options);
+        let (release, held) = mpsc::channel::<()>();
+        let (started, start) = mpsc::channel();
+        let long = {
+            let db = db.clone();
+            tokio::spawn(async move {
+                db.read(move |_| {
+                    let _ = started.send(());
+                    let _ = held.recv();
+                    Ok(())
+                })
+                .await
+            })
+        };
+        // The only permit of `read` is taken; `record` does not ask for one.
+        tokio::task::spawn_blocking(move || start.recv()).await.expect("no panic").expect("started");
+        assert_eq!(db.record("s.example/none"), Ok(None));
+        drop(release);
+        assert_eq!(long.await.expect("no panic"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_read_sees_one_snapshot() {
+        let directory = tempfile::tempdir().expect("a directory for the database");
+        let db = open(&directory, &DbOptions::default());
+        let (release, held) = mpsc::channel::<()>();
+        let (started, start) = mpsc::channel();
+        let count = |connection: &Connection| {
+            connection.query_row("SELECT count(*) FROM leases", [], |row| row.get::<_, i64>(0))
+        };
+        let reads = {
+            let db = db.clone();
+            tokio::spawn(async move {
+                db.read(move |connection| {
+                    let before = count(connection)?;
+                    let _ = started.send(());
+                    let _ = held.recv();
+                    Ok((before, count(connection)?))
+                })
+                .await
+            })
+        };
+        tokio::task::spawn_blocking(move || start.recv()).await.expect("no panic").expect("started");
+        let insert = "INSERT INTO leases (name, next) VALUES ('a', 1)";
+        assert_eq!(db.write(move |connection| connection.execute(insert, [])).await, Ok(1));
+        drop(release);
+        assert_eq!(reads.await.expect("no panic"), Ok((0, 0)));
+        assert_eq!(db.read(count).await, Ok(1));
+    }
+}

@@ -226,4 +226,6 @@ fn authority<'a>(
 }
 
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod tests;

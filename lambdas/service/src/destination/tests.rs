@@ -1,20 +1,32 @@
-//! Tables of accepted and refused spellings, and the promises of an accepted destination.
+//! Tables of accepted and refused spellings.
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 use super::DestinationFault as Fault;
 use super::*;
 
-fn rules() -> DestinationRules {
+pub(super) fn rules() -> DestinationRules {
     DestinationRules {
-        own_domains: vec!["s.example".into(), "xn--krz-hoa.example".into(), "203.0.113.9".into()],
-        app_schemes: vec!["myapp".into(), "Spotify".into(), "mailto".into(), "javascript".into()],
+        own_domains: vec![
+            "s.example".into(),
+            "xn--krz-hoa.example".into(),
+            "203.0.113.9".into(),
+        ],
+        app_schemes: vec![
+            "myapp".into(),
+            "Spotify".into(),
+            "mailto".into(),
+            "javascript".into(),
+        ],
         ..DestinationRules::default()
     }
 }
 
 fn intranet() -> DestinationRules {
-    DestinationRules { allow_private_hosts: true, ..rules() }
+    DestinationRules {
+        allow_private_hosts: true,
+        ..rules()
+    }
 }
 
 /// The name of the fault, or the serialised form.
@@ -23,7 +35,11 @@ fn verdict(input: &str) -> String {
         Ok(destination) => destination.serialised,
         Err(fault) => {
             let debug = format!("{fault:?}");
-            debug.split([' ', '{']).next().unwrap_or_default().to_owned()
+            debug
+                .split([' ', '{'])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         }
     }
 }
@@ -37,9 +53,17 @@ fn assert_verdicts(table: &[(&str, &str)]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-fn assert_all_refused(expected: &str, inputs: &[&str]) {
-    let table: Vec<_> = inputs.iter().map(|input| (*input, expected)).collect();
-    assert_verdicts(&table);
+/// Hostile spellings by the name of the fault each must meet.
+#[test]
+fn hostile_spellings_are_refused_for_the_right_reason() {
+    let table: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(include_str!("refused.json")).expect("a table");
+    let rows: Vec<_> = table
+        .iter()
+        .flat_map(|(fault, inputs)| inputs.iter().map(|input| (input.as_str(), fault.as_str())))
+        .collect();
+    assert!(rows.len() > 230, "{}", rows.len());
+    assert_verdicts(&rows);
 }
 
 #[test]
@@ -69,27 +93,57 @@ fn accepted_spellings_are_stored_in_the_standards_form() {
         ("https://example.com/a b", "https://example.com/a%20b"),
         ("https://example.com/?q=a b", "https://example.com/?q=a%20b"),
         ("https://example.com/ü", "https://example.com/%C3%BC"),
-        ("https://example.com/\u{1F600}", "https://example.com/%F0%9F%98%80"),
-        ("https://example.com/%C3%BC%zz%", "https://example.com/%C3%BC%zz%"),
-        ("https://example.com/\"<>`{}|^'", "https://example.com/%22%3C%3E%60%7B%7D|^'"),
+        (
+            "https://example.com/\u{1F600}",
+            "https://example.com/%F0%9F%98%80",
+        ),
+        (
+            "https://example.com/%C3%BC%zz%",
+            "https://example.com/%C3%BC%zz%",
+        ),
+        (
+            "https://example.com/\"<>`{}|^'",
+            "https://example.com/%22%3C%3E%60%7B%7D|^'",
+        ),
         ("https://example.com//a//b", "https://example.com//a//b"),
         ("https://example.com/@user", "https://example.com/@user"),
-        ("https://example.com/?to=http://127.0.0.1/@", "https://example.com/?to=http://127.0.0.1/@"),
+        (
+            "https://example.com/?to=http://127.0.0.1/@",
+            "https://example.com/?to=http://127.0.0.1/@",
+        ),
         ("https://a_b-.example.com/", "https://a_b-.example.com/"),
-        ("https://r3---sn-x.example.com/", "https://r3---sn-x.example.com/"),
-        ("https://münchen.example/", "https://xn--mnchen-3ya.example/"),
-        ("https://MÜNCHEN.example/", "https://xn--mnchen-3ya.example/"),
-        ("https://xn--mnchen-3ya.example/", "https://xn--mnchen-3ya.example/"),
+        (
+            "https://r3---sn-x.example.com/",
+            "https://r3---sn-x.example.com/",
+        ),
+        (
+            "https://münchen.example/",
+            "https://xn--mnchen-3ya.example/",
+        ),
+        (
+            "https://MÜNCHEN.example/",
+            "https://xn--mnchen-3ya.example/",
+        ),
+        (
+            "https://xn--mnchen-3ya.example/",
+            "https://xn--mnchen-3ya.example/",
+        ),
         ("https://straße.example/", "https://xn--strae-oqa.example/"),
         ("https://例え。テスト/", "https://xn--r8jz45g.xn--zckzah/"),
         ("https://ｅｘａｍｐｌｅ.com/", "https://example.com/"),
         ("https://8.8.8.8/", "https://8.8.8.8/"),
         ("https://192.0.2.1/", "https://192.0.2.1/"),
         ("https://[2001:DB8:0::1]/", "https://[2001:db8::1]/"),
-        ("https://[2606:4700::1111]:8443/", "https://[2606:4700::1111]:8443/"),
+        (
+            "https://[2606:4700::1111]:8443/",
+            "https://[2606:4700::1111]:8443/",
+        ),
         ("https://[64:ff9b::8.8.8.8]/", "https://[64:ff9b::808:808]/"),
         ("https://[2002:808:808::1]/", "https://[2002:808:808::1]/"),
-        ("https://localhost.example.com/", "https://localhost.example.com/"),
+        (
+            "https://localhost.example.com/",
+            "https://localhost.example.com/",
+        ),
         ("https://my-local.example/", "https://my-local.example/"),
         ("https://xs.example/", "https://xs.example/"),
         ("https://www.s.example/", "https://www.s.example/"),
@@ -97,36 +151,36 @@ fn accepted_spellings_are_stored_in_the_standards_form() {
         ("https://maps.app.goo.gl/x", "https://maps.app.goo.gl/x"),
         ("https://youtu.be/x", "https://youtu.be/x"),
         ("MyApp://open/item?id=1", "myapp://open/item?id=1"),
-        ("spotify:track:6rqhFgbbKwnb9MLmUQDhG6", "spotify:track:6rqhFgbbKwnb9MLmUQDhG6"),
-        ("mailto:a@example.com?subject=x%20y", "mailto:a@example.com?subject=x%20y"),
+        (
+            "spotify:track:6rqhFgbbKwnb9MLmUQDhG6",
+            "spotify:track:6rqhFgbbKwnb9MLmUQDhG6",
+        ),
+        (
+            "mailto:a@example.com?subject=x%20y",
+            "mailto:a@example.com?subject=x%20y",
+        ),
         ("myapp://localhost/settings", "myapp://localhost/settings"),
     ]);
 }
 
 #[test]
-fn schemes_that_run_code_or_are_not_listed() {
+fn host_names_keep_the_limits_of_dns() {
+    let label = "a".repeat(63);
+    let name = format!("{}example", "a.".repeat(123));
+    assert_eq!(name.len(), 253);
+    for host in [format!("{label}.example"), name.clone()] {
+        assert_eq!(
+            verdict(&format!("https://{host}/")),
+            format!("https://{host}/")
+        );
+    }
+    for host in [format!("a{label}.example"), format!("a{name}")] {
+        assert_eq!(verdict(&format!("https://{host}/")), "Host");
+    }
 }
 
 #[test]
-fn slashes_and_hosts_must_be_there() {
-}
-
-#[test]
-fn what_a_parser_would_repair_or_nobody_sees() {
-}
-
-#[test]
-fn userinfo_in_every_position() {
-}
-
-#[test]
-fn hosts_that_are_encoded_or_malformed() {
-    let long_label = format!("https://{}.example/", "a".repeat(64));
-    let long_name = format!("https://{}example/", "a.".repeat(124));
-}
-
-#[test]
-fn private_addresses_in_every_spelling() {
+fn public_addresses_beside_private_ones() {
     assert_verdicts(&[
         ("http://9.255.255.255/", "http://9.255.255.255/"),
         ("http://11.0.0.0/", "http://11.0.0.0/"),
@@ -140,28 +194,44 @@ fn private_addresses_in_every_spelling() {
         ("http://223.255.255.255/", "http://223.255.255.255/"),
         ("http://[2000::]/", "http://[2000::]/"),
         ("http://[3fff::1]/", "http://[3fff::1]/"),
-        ("http://[2001:0:808:808::f7f7:f7f7]/", "http://[2001:0:808:808::f7f7:f7f7]/"),
+        (
+            "http://[2001:0:808:808::f7f7:f7f7]/",
+            "http://[2001:0:808:808::f7f7:f7f7]/",
+        ),
     ]);
-}
-
-#[test]
-fn local_names() {
 }
 
 #[test]
 fn own_domains_in_every_spelling() {
     for own in ["S.Example", "s.example.", "s.example:8080"] {
-        let rules = DestinationRules { own_domains: vec![own.into()], ..rules() };
+        let rules = DestinationRules {
+            own_domains: vec![own.into()],
+            ..rules()
+        };
         let fault = parse("https://s.example/x", &rules);
-        assert_eq!(fault, Err(Fault::OwnDomain { host: "s.example".into() }), "{own}");
+        assert_eq!(
+            fault,
+            Err(Fault::OwnDomain {
+                host: "s.example".into()
+            }),
+            "{own}"
+        );
     }
     let fault = parse("https://s.example/x", &intranet());
-    assert_eq!(fault, Err(Fault::OwnDomain { host: "s.example".into() }));
+    assert_eq!(
+        fault,
+        Err(Fault::OwnDomain {
+            host: "s.example".into()
+        })
+    );
 }
 
 #[test]
 fn shorteners_unless_allowed() {
-    let rules = DestinationRules { allow_shorteners: true, ..rules() };
+    let rules = DestinationRules {
+        allow_shorteners: true,
+        ..rules()
+    };
     assert!(parse("https://bit.ly/x", &rules).is_ok());
 }
 
@@ -177,18 +247,37 @@ fn intranets_may_allow_private_hosts_but_nothing_else() {
         let parsed = parse(input, &intranet()).map(|destination| destination.host);
         assert_eq!(parsed, Ok(Some(host.into())), "{input}");
     }
-    for input in ["http://0x7f.1/", "http://localhost./", "http://a@localhost/", "http://a..b/", "javascript:1"] {
+    for input in [
+        "http://0x7f.1/",
+        "http://localhost./",
+        "http://a@localhost/",
+        "http://a..b/",
+        "javascript:1",
+    ] {
         assert!(parse(input, &intranet()).is_err(), "{input}");
     }
 }
 
 #[test]
 fn network_schemes_on_the_list_have_their_hosts_checked() {
-    let rules = DestinationRules { app_schemes: vec!["ftp".into()], ..rules() };
+    let rules = DestinationRules {
+        app_schemes: vec!["ftp".into()],
+        ..rules()
+    };
     assert!(parse("ftp://ftp.example.com/x", &rules).is_ok());
     let fault = parse("ftp://127.1/x", &rules);
-    assert_eq!(fault, Err(Fault::PrivateAddress { host: "127.0.0.1".into() }));
-    assert_eq!(parse("ftp:x", &rules), Err(Fault::NoSlashes { scheme: "ftp".into() }));
+    assert_eq!(
+        fault,
+        Err(Fault::PrivateAddress {
+            host: "127.0.0.1".into()
+        })
+    );
+    assert_eq!(
+        parse("ftp:x", &rules),
+        Err(Fault::NoSlashes {
+            scheme: "ftp".into()
+        })
+    );
 }
 
 #[test]
@@ -200,45 +289,114 @@ fn length_is_limited_before_and_after_encoding() {
     assert!(parse(&filled(2_048, "a"), &rules()).is_ok());
     assert_eq!(
         parse(&filled(2_049, "a"), &rules()),
-        Err(Fault::TooLong { bytes: 2_049, max_bytes: 2_048 })
+        Err(Fault::TooLong {
+            bytes: 2_049,
+            max_bytes: 2_048
+        })
     );
     assert_eq!(
         parse(&filled(2_020, "ü"), &rules()),
-        Err(Fault::TooLongStored { bytes: 6_020, max_bytes: 2_048 })
+        Err(Fault::TooLongStored {
+            bytes: 6_020,
+            max_bytes: 2_048
+        })
     );
-    let generous = DestinationRules { length_max_bytes: usize::MAX, ..rules() };
+    let generous = DestinationRules {
+        length_max_bytes: usize::MAX,
+        ..rules()
+    };
     assert!(parse(&filled(8_192, "a"), &generous).is_ok());
     assert_eq!(
         parse(&filled(8_193, "a"), &generous),
-        Err(Fault::TooLong { bytes: 8_193, max_bytes: 8_192 })
+        Err(Fault::TooLong {
+            bytes: 8_193,
+            max_bytes: 8_192
+        })
     );
     assert_eq!(
-        parse("https://example.com", &DestinationRules { length_max_bytes: 19, ..rules() }),
-        Err(Fault::TooLongStored { bytes: 20, max_bytes: 19 })
+        parse(
+            "https://example.com",
+            &DestinationRules {
+                length_max_bytes: 19,
+                ..rules()
+            }
+        ),
+        Err(Fault::TooLongStored {
+            bytes: 20,
+            max_bytes: 19
+        })
     );
 }
 
 #[test]
 fn international_hosts_are_shown_and_judged() {
     for (input, display, mixed_script, confusable) in [
-        ("https://xn--mnchen-3ya.example:8443/ü?ü#ü", "https://münchen.example:8443/%C3%BC?%C3%BC#%C3%BC", false, false),
-        ("https://例え-web.テスト/", "https://例え-web.テスト/", false, false),
+        (
+            "https://xn--mnchen-3ya.example:8443/ü?ü#ü",
+            "https://münchen.example:8443/%C3%BC?%C3%BC#%C3%BC",
+            false,
+            false,
+        ),
+        (
+            "https://例え-web.テスト/",
+            "https://例え-web.テスト/",
+            false,
+            false,
+        ),
         ("https://россия.рф/", "https://россия.рф/", false, false),
-        ("https://россия-24.рф/", "https://россия-24.рф/", false, false),
-        ("https://bücher.россия.рф/", "https://bücher.россия.рф/", false, false),
+        (
+            "https://россия-24.рф/",
+            "https://россия-24.рф/",
+            false,
+            false,
+        ),
+        (
+            "https://bücher.россия.рф/",
+            "https://bücher.россия.рф/",
+            false,
+            false,
+        ),
         ("https://i❤.example/", "https://i❤.example/", false, false),
         // Latin with a Cyrillic a; all Cyrillic; Latin with a Greek omicron.
-        ("https://pаypal.example/", "https://pаypal.example/", true, true),
-        ("https://сосо.example/", "https://сосо.example/", false, true),
-        ("https://gοοgle.example/", "https://gοοgle.example/", true, true),
-        ("https://example.com/pаypal", "https://example.com/p%D0%B0ypal", false, false),
+        (
+            "https://pаypal.example/",
+            "https://pаypal.example/",
+            true,
+            true,
+        ),
+        (
+            "https://сосо.example/",
+            "https://сосо.example/",
+            false,
+            true,
+        ),
+        (
+            "https://gοοgle.example/",
+            "https://gοοgle.example/",
+            true,
+            true,
+        ),
+        (
+            "https://example.com/pаypal",
+            "https://example.com/p%D0%B0ypal",
+            false,
+            false,
+        ),
     ] {
         let destination = parse(input, &rules()).expect(input);
-        let found = (destination.display.as_str(), destination.mixed_script, destination.confusable);
+        let found = (
+            destination.display.as_str(),
+            destination.mixed_script,
+            destination.confusable,
+        );
         assert_eq!(found, (display, mixed_script, confusable), "{input}");
         assert!(destination.serialised.is_ascii());
         let again = parse(&destination.display, &rules());
-        assert_eq!(again.as_ref(), Ok(&destination), "what is shown leads to the same place");
+        assert_eq!(
+            again.as_ref(),
+            Ok(&destination),
+            "what is shown leads to the same place"
+        );
     }
 }
 
@@ -275,7 +433,10 @@ fn faults_say_what_was_wrong_and_what_would_be_right() {
     );
     assert_eq!(
         explain("https://example.com./"),
-        pair("the host \"example.com.\" ends with a dot", "\"example.com\"")
+        pair(
+            "the host \"example.com.\" ends with a dot",
+            "\"example.com\""
+        )
     );
     assert_eq!(
         explain("https://user:secret@example.com/"),
@@ -304,86 +465,5 @@ fn hosts_are_made_canonical_or_refused() {
         ("a@s.example", None),
     ] {
         assert_eq!(canonical_host(given).as_deref(), expected, "{given}");
-    }
-}
-
-/// Pieces of URLs, honest and hostile, put together at random.
-fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
-        "http", "https", "HTTPS", "myapp", "spotify", "javascript", "data", ":", "://", "/", "//", "?", "#", "@", ".", "..", "-", "_", "%", "%2f", "%00", "%2e%2e",
-        "[", "]", "[::1]", "[::ffff:127.0.0.1]", "[2001:db8::1]", "127.0.0.1", "0x7f", "0177", "127", "1", "2130706433", "0", "10", "192.168", "169.254.169.254",
-        "localhost", "local", "internal", "s.example", "example", "com", "example.com", "www", "bit.ly", "xn--", "xn--krz-hoa", "ü", "ß", "。", "ａ", "①", "℀", "а",
-        "日本", "\u{200D}", "\u{AD}", "\u{202E}", "\u{1F600}", " ", "\t", "\n", "\r", "\0", "\u{7f}", "\\", "a", "Z", "~", "'", "\"", "<", ">", "`", "{", "}", "|", "^",
-        "&", "=", "+", ";", ",", "!", "$", "(", ")", "*", ":80", ":443", ":0", ":99999", ":",
-    ]);
-    prop::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
-}
-
-/// Random text behind a good start, so that most of it is parsed.
-fn inputs() -> impl Strategy<Value = String> {
-    prop_oneof![
-        pieces(),
-        pieces().prop_map(|tail| format!("https://example.com/{tail}")),
-        pieces().prop_map(|tail| format!("http://{tail}")),
-        pieces().prop_map(|tail| format!("myapp:{tail}")),
-        pieces().prop_map(|tail| format!("myapp://{tail}")),
-        any::<[u8; 4]>().prop_map(|[a, b, c, d]| format!("http://{a}.{b}.{c}.{d}/")),
-        any::<[u16; 8]>().prop_map(|s| format!("http://[{}]/", s.map(|s| format!("{s:x}")).join(":"))),
-        any::<u32>().prop_map(|number| format!("http://{number}/")),
-        any::<String>(),
-        any::<String>().prop_map(|tail| format!("https://example.com/{tail}")),
-        any::<String>().prop_map(|host| format!("https://{host}.example/")),
-    ]
-}
-
-/// An opinion on privacy of its own: the standard library's.
-fn is_private(host: &str) -> bool {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-    if let Ok(v4) = host.parse::<Ipv4Addr>() {
-        return v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast();
-    }
-    if let Ok(v6) = host.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
-        return v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.to_ipv4().is_some();
-    }
-    !host.contains('.') || [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| host.ends_with(end))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn accepted_destinations_keep_their_promises(input in inputs()) {
-        let Ok(destination) = parse(&input, &rules()) else {
-            return Ok(());
-        };
-        let stored = &destination.serialised;
-        prop_assert!(stored.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{stored:?}");
-        prop_assert!(stored.len() <= LENGTH_DEFAULT_BYTES);
-        let again = parse(stored, &rules());
-        prop_assert_eq!(again.as_ref(), Ok(&destination), "parsed again");
-        let scheme = stored.split(':').next().unwrap_or_default();
-        prop_assert!(["http", "https", "myapp", "spotify", "mailto"].contains(&scheme), "{stored}");
-        if let Some(host) = &destination.host {
-            prop_assert!(!is_private(host), "{stored}");
-            prop_assert!(!host.ends_with('.') && host != "s.example", "{stored}");
-            let start = format!("{scheme}://{host}");
-            prop_assert!(stored.strip_prefix(&start).is_some_and(|rest| rest.starts_with(['/', ':'])), "{stored}");
-        }
-    }
-
-    #[test]
-    fn campaign_parameters_keep_a_destination_acceptable(input in inputs(), value in any::<String>()) {
-        let Ok(destination) = parse(&input, &rules()) else {
-            return Ok(());
-        };
-        let tagged = with_utm(&destination.serialised, &[("utm_source", &value)]);
-        prop_assert_eq!(&with_utm(&tagged, &[("utm_source", &value)]), &tagged, "added again");
-        let long = DestinationRules { length_max_bytes: LENGTH_CEILING_BYTES, ..rules() };
-        if let Ok(again) = parse(&tagged, &long) {
-            prop_assert_eq!(again.serialised, tagged);
-            prop_assert_eq!(again.host, destination.host);
-        } else {
-            prop_assert!(tagged.len() > LENGTH_CEILING_BYTES, "{}", tagged);
-        }
     }
 }

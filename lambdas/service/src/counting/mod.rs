@@ -1,0 +1,15 @@
+//! Counting: raw clicks in, numbers out, each accepted click exactly once.
+//!
+//! In scope: storing batches once, windows, classes, rollups, closing, compaction, reading, and
+//! the account of what was lost. Out of scope: how statistics look in the API, and where batches
+//! come from.
+//!
+//! What makes it exact: a batch is stored together with which of its clicks were not stored
+//! before, found out in the same transaction, so every `(source, sequence)` belongs to one stored
+//! batch and one window for ever. A window's rollups are a pure function of the stored batches
+//! that touch it; nothing is ever added to a number that a repetition could add again.
+
+pub mod classify;
+pub mod rollup;
+pub mod sketch;
+pub mod window;
