@@ -137,12 +137,12 @@ impl Said {
         if self.any(CHROME_OS) {
             return Os::ChromeOs;
         }
-        if self.any(ANDROID) {
-            return Os::Android;
-        }
         // No Mac is mobile: that is an iPad in desktop mode that forgot a word.
         if self.any(IPHONE | IPAD | IOS) || self.any(MAC) && self.any(MOBILE) {
             return Os::Ios;
+        }
+        if self.any(ANDROID) {
+            return Os::Android;
         }
         if self.any(OTHER_OS) {
             return Os::Other;

@@ -1,3 +1,11 @@
-//! placeholder
+//! Waypost as one binary: redirects, API, counting and clean-up in one process, with an embedded
+//! database.
+//!
+//! In scope: sockets, threads, files, the operating system's clock and randomness, and the wiring
+//! of everything else. Out of scope: what is decided about a request, a link or a click.
 
+pub mod clicks;
+pub mod facts;
+pub mod geo;
+pub mod settings;
 pub mod sqlite;

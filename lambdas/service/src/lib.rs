@@ -13,6 +13,7 @@ pub mod compile;
 mod condition;
 pub mod counting;
 pub mod destination;
+pub mod draft;
 mod id;
 pub mod keys;
 pub mod listing;

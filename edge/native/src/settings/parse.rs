@@ -75,8 +75,11 @@ impl<'a> Parser<'a> {
                 // Tables of [[domains]] are read elsewhere.
                 texts?.join(",")
             }
+            toml::Value::Boolean(value) => value.to_string(),
+            toml::Value::Datetime(value) => value.to_string(),
+            toml::Value::Float(value) => value.to_string(),
+            toml::Value::Integer(value) => value.to_string(),
             toml::Value::Table(_) => return None,
-            other => other.to_string(),
         };
         Some(Raw { text, origin: format!("{key} in {name}") })
     }

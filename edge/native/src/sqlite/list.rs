@@ -43,11 +43,11 @@ fn page(
         Some(text) if query.sort == Sort::UpdatedDescending => {
             match sorted_matches(connection, &text, from)? {
                 Some(places) => page.take_each(connection, places)?,
-                None => page.take_walk(connection, &Walk::without_text(query, from)?)?,
+                None => page.take_walk(connection, &walk_columns(query, from)?)?,
             }
         }
-        Some(text) => page.take_walk(connection, &Walk::text(query, from, text)?)?,
-        None => page.take_walk(connection, &Walk::without_text(query, from)?)?,
+        Some(text) => page.take_walk(connection, &walk_text(query, from, text)?)?,
+        None => page.take_walk(connection, &walk_columns(query, from)?)?,
     }
     Ok(page.finish(query))
 }
@@ -76,12 +76,14 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes what the walk meets until the page is full, the budget is spent or the walk ends.
-    fn take_walk(&mut self, connection: &Connection, walk: &Walk) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(&walk.sql)?;
-        let mut rows = statement.query(params_from_iter(&walk.values))?;
-        while let Some(row) = rows.next()? {
-            if !self.take(row)? {
-                break;
+    fn take_walk(&mut self, connection: &Connection, walk: &[Leg]) -> rusqlite::Result<()> {
+        for leg in walk {
+            let mut statement = connection.prepare_cached(&leg.sql)?;
+            let mut rows = statement.query(params_from_iter(&leg.values))?;
+            while let Some(row) = rows.next()? {
+                if !self.take(row)? {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -123,77 +125,95 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// A way through an index, from a place on, in the order of the query.
-struct Walk {
+/// Part of a walk: a range of an index, in the order of the query.
+struct Leg {
     sql: String,
     values: Vec<Value>,
 }
 
-impl Walk {
-    /// Through the links that hold the trigrams of `q`. They are found by id only, so this is no
-    /// way to sort by the last write.
-    fn text(query: &ListQuery, from: Option<Position>, text: String) -> rusqlite::Result<Self> {
-        let source = "link_texts t CROSS JOIN links l ON l.id = t.rowid WHERE link_texts MATCH ? AND";
-        Self::new(source, Some(text), "t.rowid", "l.updated_at", query.sort, from)
-    }
+/// Through the links that hold the trigrams of `q`. They are found by id only, so this is no way
+/// to sort by the last write.
+fn walk_text(query: &ListQuery, from: Option<Position>, text: String) -> rusqlite::Result<Vec<Leg>> {
+    let source = "link_texts t CROSS JOIN links l ON l.id = t.rowid WHERE link_texts MATCH ? AND";
+    Source { source, value: Some(text), id: "t.rowid", updated_at: "l.updated_at" }
+        .legs(query.sort, from)
+}
 
-    /// Through the index of the tag, the state, the domain, or all that are not deleted.
-    fn without_text(query: &ListQuery, from: Option<Position>) -> rusqlite::Result<Self> {
-        let by = match query.sort {
-            Sort::CreatedAscending | Sort::CreatedDescending => "",
-            Sort::UpdatedDescending => "_updated",
-        };
-        let live = "l.state <> 'deleted' AND";
-        let (source, value) = match query {
-            ListQuery { tag: Some(tag), .. } => {
-                let source = "link_tags t CROSS JOIN links l ON l.id = t.link WHERE t.tag = ? AND";
-                let (id, updated_at) = ("t.link", "t.updated_at");
-                return Self::new(source, Some(tag.clone()), id, updated_at, query.sort, from);
-            }
-            // Most links of most domains are active, so the domain says more than that.
-            ListQuery { domain: Some(domain), state: None | Some(LinkState::Active), .. } => {
-                let source = format!("links l INDEXED BY links_domain{by} WHERE l.domain = ? AND {live}");
-                (source, Some(domain.clone()))
-            }
-            ListQuery { state: Some(state), .. } => {
-                let source = format!("links l INDEXED BY links_state{by} WHERE l.state = ? AND");
-                (source, Some(state_name(*state).to_owned()))
-            }
-            ListQuery { state: None, domain: None, .. } => {
-                (format!("links l INDEXED BY links_live{by} WHERE {live}"), None)
-            }
-        };
-        Self::new(&source, value, "l.id", "l.updated_at", query.sort, from)
-    }
+/// Through the index of the tag, the state, the domain, or all that are not deleted.
+fn walk_columns(query: &ListQuery, from: Option<Position>) -> rusqlite::Result<Vec<Leg>> {
+    let by = match query.sort {
+        Sort::CreatedAscending | Sort::CreatedDescending => "",
+        Sort::UpdatedDescending => "_updated",
+    };
+    let (source, value) = match query {
+        ListQuery { tag: Some(tag), .. } => {
+            let source = "link_tags t CROSS JOIN links l ON l.id = t.link WHERE t.tag = ? AND";
+            let value = Some(tag.clone());
+            return Source { source, value, id: "t.link", updated_at: "t.updated_at" }
+                .legs(query.sort, from);
+        }
+        // Most links of most domains are active, so the domain says more than that.
+        ListQuery { domain: Some(domain), state: None | Some(LinkState::Active), .. } => (
+            format!(
+                "links l INDEXED BY links_domain{by} WHERE l.domain = ? AND l.state <> 'deleted' AND"
+            ),
+            Some(domain.clone()),
+        ),
+        ListQuery { state: Some(state), .. } => (
+            format!("links l INDEXED BY links_state{by} WHERE l.state = ? AND"),
+            Some(state_name(*state).to_owned()),
+        ),
+        ListQuery { state: None, domain: None, .. } => {
+            (format!("links l INDEXED BY links_live{by} WHERE l.state <> 'deleted' AND"), None)
+        }
+    };
+    Source { source: &source, value, id: "l.id", updated_at: "l.updated_at" }.legs(query.sort, from)
+}
 
-    fn new(
-        source: &str,
-        value: Option<String>,
-        id: &str,
-        updated_at: &str,
-        sort: Sort,
-        from: Option<Position>,
-    ) -> rusqlite::Result<Self> {
-        let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
+/// An index to walk: tables and conditions, the value of the one parameter in them, and how its
+/// entries call the two columns that order them.
+struct Source<'a> {
+    source: &'a str,
+    value: Option<String>,
+    id: &'a str,
+    updated_at: &'a str,
+}
+
+impl Source<'_> {
+    fn legs(&self, sort: Sort, from: Option<Position>) -> rusqlite::Result<Vec<Leg>> {
+        let Self { id, updated_at: at, .. } = self;
         let from_id = from.map(|from| rows::row_id(from.id)).transpose()?;
-        let order = match sort {
+        Ok(match sort {
             Sort::CreatedAscending => {
-                values.push(from_id.unwrap_or(i64::MIN).into());
-                format!("{id} > ? ORDER BY {id}")
+                let from_id = from_id.unwrap_or(i64::MIN);
+                vec![self.leg(&format!("{id} > ? ORDER BY {id}"), &[from_id])]
             }
             Sort::CreatedDescending => {
-                values.push(from_id.unwrap_or(i64::MAX).into());
-                format!("{id} < ? ORDER BY {id} DESC")
+                let from_id = from_id.unwrap_or(i64::MAX);
+                vec![self.leg(&format!("{id} < ? ORDER BY {id} DESC"), &[from_id])]
             }
+            // Two ranges: SQLite does not seek by `(updated_at, id) < (?, ?)` if the id is the
+            // rowid, but reads all links of that time.
             Sort::UpdatedDescending => {
-                values.push(from.map_or(i64::MAX, |from| from.updated_at.0).into());
-                values.push(from_id.unwrap_or(i64::MAX).into());
-                format!(
-                    "({updated_at}, {id}) < (?, ?) ORDER BY {updated_at} DESC, {id} DESC"
-                )
+                let from_at = from.map_or(i64::MAX, |from| from.updated_at.0);
+                let from_id = from_id.unwrap_or(i64::MAX);
+                vec![
+                    self.leg(
+                        &format!("{at} = ? AND {id} < ? ORDER BY {id} DESC"),
+                        &[from_at, from_id],
+                    ),
+                    self.leg(&format!("{at} < ? ORDER BY {at} DESC, {id} DESC"), &[from_at]),
+                ]
             }
-        };
-        Ok(Self { sql: format!("SELECT l.doc FROM {source} {order}"), values })
+        })
+    }
+
+    fn leg(&self, range: &str, places: &[i64]) -> Leg {
+        let value = self.value.iter().cloned().map(Value::from);
+        Leg {
+            sql: format!("SELECT l.doc FROM {} {range}", self.source),
+            values: value.chain(places.iter().copied().map(Value::from)).collect(),
+        }
     }
 }
 
@@ -258,45 +278,49 @@ mod tests {
         queries
     }
 
-    fn plan(walk: &Walk) -> Vec<String> {
-        plans::of(&walk.sql, walk.values.len())
+    fn plan(walk: &[Leg]) -> Vec<Vec<String>> {
+        walk.iter().map(|leg| plans::of(&leg.sql, leg.values.len())).collect()
     }
 
     /// What a plan must be: one index walked in order, and the links of its entries looked up.
-    fn wanted(query: &ListQuery) -> Vec<String> {
+    fn wanted(query: &ListQuery) -> Vec<Vec<String>> {
         let updated = query.sort == Sort::UpdatedDescending;
-        let (id, place, suffix) = match query.sort {
-            Sort::CreatedAscending => ("rowid>?", "", ""),
-            Sort::CreatedDescending => ("rowid<?", "", ""),
-            Sort::UpdatedDescending => ("", "(updated_at,rowid)<(?,?)", "_updated"),
-        };
-        let place = format!("{id}{place}");
-        if query.tag.is_some() {
-            let index = match query.sort {
-                Sort::CreatedAscending => "PRIMARY KEY (tag=? AND link>?)",
-                Sort::CreatedDescending => "PRIMARY KEY (tag=? AND link<?)",
-                Sort::UpdatedDescending => {
-                    "COVERING INDEX link_tags_updated (tag=? AND (updated_at,link)<(?,?))"
-                }
-            };
-            let links = "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)".to_owned();
-            return vec![format!("SEARCH t USING {index}"), links];
-        }
-        let index = match (&query.domain, query.state) {
-            (Some(_), None | Some(LinkState::Active)) => {
-                format!("links_domain{suffix} (domain=? AND {place})")
+        let suffix = if updated { "_updated" } else { "" };
+        let index = match query {
+            ListQuery { tag: Some(_), .. } if updated => "t COVERING INDEX link_tags_updated (tag=?",
+            ListQuery { tag: Some(_), .. } => "t PRIMARY KEY (tag=?",
+            ListQuery { domain: Some(_), state: None | Some(LinkState::Active), .. } => {
+                &format!("l INDEX links_domain{suffix} (domain=?")
             }
-            (_, Some(_)) => format!("links_state{suffix} (state=? AND {place})"),
-            (None, None) if updated => format!("links_live_updated ({place})"),
-            (None, None) => format!("links_live ({})", place.replace("rowid", "id")),
+            ListQuery { state: Some(_), .. } => &format!("l INDEX links_state{suffix} (state=?"),
+            ListQuery { .. } => &format!("l INDEX links_live{suffix} ("),
         };
-        vec![format!("SEARCH l USING INDEX {index}")]
+        let id = match query {
+            ListQuery { tag: Some(_), .. } => "link",
+            ListQuery { domain: None, state: None, .. } if !updated => "id",
+            ListQuery { .. } => "rowid",
+        };
+        let ranges = match query.sort {
+            Sort::CreatedAscending => vec![format!("{id}>?")],
+            Sort::CreatedDescending => vec![format!("{id}<?")],
+            Sort::UpdatedDescending => {
+                vec![format!("updated_at=? AND {id}<?"), "updated_at<?".to_owned()]
+            }
+        };
+        let leg = |range: String| {
+            let (table, index) = index.split_once(' ').expect("a table and its index");
+            let and = if index.ends_with('(') { "" } else { " AND " };
+            let walked = format!("SEARCH {table} USING {index}{and}{range})");
+            let links = "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)".to_owned();
+            [walked].into_iter().chain((table == "t").then_some(links)).collect()
+        };
+        ranges.into_iter().map(leg).collect()
     }
 
     #[test]
     fn every_list_walks_an_index_in_order() {
         for query in queries() {
-            let walk = Walk::without_text(&query, None).expect("no place to convert");
+            let walk = walk_columns(&query, None).expect("no place to convert");
             assert_eq!(plan(&walk), wanted(&query), "{query:?}");
         }
     }
@@ -304,11 +328,14 @@ mod tests {
     #[test]
     fn a_search_walks_the_text_index_in_order() {
         let links = "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)";
-        for (sort, index) in [(Sort::CreatedAscending, "0:M1>1"), (Sort::CreatedDescending, "0:M1<1")] {
+        // 64: in order of the rowid; 192: in descending order of it.
+        for (sort, index) in
+            [(Sort::CreatedAscending, "64:M1>"), (Sort::CreatedDescending, "192:M1<")]
+        {
             let query = ListQuery { sort, q: Some("abcd".into()), ..Default::default() };
-            let walk = Walk::text(&query, None, "abc".into()).expect("no place to convert");
+            let walk = walk_text(&query, None, "abc".into()).expect("no place to convert");
             let texts = format!("SCAN t VIRTUAL TABLE INDEX {index}");
-            assert_eq!(plan(&walk), [texts.as_str(), links], "{sort:?}");
+            assert_eq!(plan(&walk), [[texts.as_str(), links]], "{sort:?}");
         }
         assert_eq!(plans::of(MATCHES, 2), ["SCAN t VIRTUAL TABLE INDEX 0:M1", links]);
     }

@@ -36,9 +36,13 @@ pub(super) fn link(row: &Row<'_>, doc: usize) -> rusqlite::Result<Link> {
     serde_json::from_str(doc).map_err(|fault| damaged(format!("link {doc:.80}: {fault}")))
 }
 
-/// An id as SQLite holds it: a signed number. Snowflake numbers have 63 bits.
+/// An id as SQLite holds it: a signed number, below the highest of them, which lists start from.
+/// Snowflake numbers have 63 bits, and reach it in the last millisecond of their epoch.
 pub(super) fn row_id(id: LinkId) -> rusqlite::Result<i64> {
-    i64::try_from(id.0).map_err(|_| damaged(format!("link id {} is above 2^63", id.0)))
+    match i64::try_from(id.0) {
+        Ok(number) if number < i64::MAX => Ok(number),
+        _ => Err(damaged(format!("link id {} is not below 2^63 - 1", id.0))),
+    }
 }
 
 /// The link of an id.

@@ -2,8 +2,11 @@
 
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{FieldFault, Kind, Problem};
 
 /// Largest body of a request in bytes.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
@@ -51,6 +54,39 @@ fn is_utf8(parameters: &str) -> bool {
         }
         _ => true,
     })
+}
+
+/// Reads a body that has a fixed form; `expected` says which. Bodies of links have their own
+/// reader, which finds every fault at once.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Problem> {
+    let mut from = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
+        let place = pointer(error.path());
+        refused(error.inner(), &place, expected)
+    })?;
+    from.end().map_err(|error| refused(&error, "", expected))?;
+    Ok(value)
+}
+
+fn refused(error: &serde_json::Error, pointer: &str, expected: &str) -> Problem {
+    let detail = error.to_string();
+    match error.classify() {
+        Category::Data => Problem::invalid(vec![FieldFault::new(pointer, detail, expected)]),
+        Category::Eof | Category::Io | Category::Syntax => {
+            Problem::new(Kind::MalformedJson, detail)
+        }
+    }
+}
+
+/// A place as JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let parts = path.iter().map(|segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    });
+    parts.collect()
 }
 
 /// Refuses callers that accept no JSON (RFC 9110 12.5.1). Problems are always given as problem
@@ -117,6 +153,32 @@ mod tests {
             assert_eq!(check_json(&headers, true).is_ok(), patch, "{value}");
         }
         assert!(check_json(&HeaderMap::new(), true).is_err());
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Form {
+        names: Vec<String>,
+    }
+
+    #[test]
+    fn faults_of_fixed_forms_have_a_place() {
+        let read = |text: &str| read::<Form>(text.as_bytes(), "names");
+        assert_eq!(read(r#"{"names": ["a"]}"#), Ok(Form { names: vec!["a".into()] }));
+        for (text, kind, pointer) in [
+            (r#"{"names": ["a", 3]}"#, Kind::InvalidRequest, Some("/names/1")),
+            (r#"{"names": [], "a/b": 1}"#, Kind::InvalidRequest, Some("/a~1b")),
+            (r#"{"names": [], "names": []}"#, Kind::InvalidRequest, Some("/names")),
+            ("{}", Kind::InvalidRequest, Some("")),
+            ("[]", Kind::InvalidRequest, Some("")),
+            ("", Kind::MalformedJson, None),
+            (r#"{"names": []} x"#, Kind::MalformedJson, None),
+            (r#"{"names": [}"#, Kind::MalformedJson, None),
+        ] {
+            let problem = read(text).unwrap_err();
+            let place = problem.errors.first().map(|fault| fault.pointer.as_str());
+            assert_eq!((problem.kind, place), (kind, pointer), "{text}");
+        }
     }
 
     #[test]

@@ -3,37 +3,27 @@
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 
+use crate::links::Expected;
+
 /// The entity tag of a version.
 pub(super) fn etag(version: u64) -> String {
     format!("\"v{version}\"")
 }
 
-/// What `If-Match` asks of the version of a link that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// No header, or `*`: any version.
-    Any,
-    /// One of these tags. Weak and malformed ones are left out: they match nothing.
-    OneOf(Vec<String>),
+/// Reads `If-Match`. Weak, foreign and malformed tags match nothing, so they are left out.
+pub(super) fn expected(headers: &HeaderMap) -> Expected {
+    match tags(headers, &IF_MATCH) {
+        None => Expected::Any,
+        Some(tags) if tags.iter().any(|tag| tag == "*") => Expected::Any,
+        Some(tags) => Expected::OneOf(tags.iter().filter_map(|tag| version(tag)).collect()),
+    }
 }
 
-impl Expected {
-    /// Reads `If-Match`.
-    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
-        match tags(headers, &IF_MATCH) {
-            None => Self::Any,
-            Some(tags) if tags.iter().any(|tag| tag == "*") => Self::Any,
-            Some(tags) => Self::OneOf(tags),
-        }
-    }
-
-    /// Whether a link of this version may be written.
-    pub(crate) fn allows(&self, version: u64) -> bool {
-        match self {
-            Self::Any => true,
-            Self::OneOf(tags) => tags.contains(&etag(version)),
-        }
-    }
+/// The version of an entity tag of ours.
+fn version(tag: &str) -> Option<u64> {
+    let version = tag.strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()?;
+    // One spelling only: no sign, no leading zeros.
+    (etag(version) == tag).then_some(version)
 }
 
 /// Whether the caller's copy, by `If-None-Match`, is of this version. The comparison is weak
@@ -69,24 +59,26 @@ mod tests {
 
     #[test]
     fn if_match_compares_strongly() {
-        for (values, expected) in [
-            (&[][..], true),
-            (&["*"], true),
-            (&["\"v3\""], true),
-            (&["\"v1\", \"v3\""], true),
-            (&["\"v1\"", "\"v3\""], true),
-            (&["\"a,b\",\"v3\""], true),
-            (&["W/\"v3\""], false),
-            (&["\"v2\""], false),
-            (&["v3"], false),
-            (&["\"v3"], false),
-            (&["\"v33\""], false),
-            (&["\"V3\""], false),
-            (&[""], false),
-            (&["\"*\""], false),
+        assert_eq!(expected(&HeaderMap::new()), Expected::Any);
+        for (values, versions) in [
+            (&["\"v3\""][..], vec![3]),
+            (&["\"v1\", \"v3\""], vec![1, 3]),
+            (&["\"v1\"", "\"v3\""], vec![1, 3]),
+            (&["\"a,b\",\"v3\""], vec![3]),
+            (&["W/\"v3\""], vec![]),
+            (&["v3"], vec![]),
+            (&["\"v3"], vec![]),
+            (&["\"v03\", \"v+3\", \"v-3\", \"v\""], vec![]),
+            (&["\"V3\""], vec![]),
+            (&["\"v18446744073709551616\""], vec![]),
+            (&[""], vec![]),
+            (&["\"*\""], vec![]),
         ] {
-            let read = Expected::from_headers(&headers(&IF_MATCH, values));
-            assert_eq!(read.allows(3), expected, "{values:?}");
+            let read = expected(&headers(&IF_MATCH, values));
+            assert_eq!(read, Expected::OneOf(versions), "{values:?}");
+        }
+        for values in [&["*"][..], &["\"v1\"", " * "]] {
+            assert_eq!(expected(&headers(&IF_MATCH, values)), Expected::Any);
         }
     }
 

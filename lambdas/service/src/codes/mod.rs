@@ -199,7 +199,7 @@ mod tests {
     fn unpresentable_snowflake_codes_are_passed_over() {
         // Finds a millisecond whose first code is offensive; the candidate is then a later one.
         let mut strategy = Strategy::Snowflake(Snowflake::new(0, 0, 0).expect("a machine"));
-        let now_ms = (EPOCH_MS + 28_000_000_000..)
+        let now_ms = (EPOCH_MS + 28_000_000_000..EPOCH_MS + 28_001_000_000)
             .find(|ms| !is_presentable(&base62::encode(((ms - EPOCH_MS) as u64) << 22), None))
             .expect("one in some thousands");
         let Ok(Candidate::Code(code)) = strategy.candidate(None, &mut draws(), now_ms) else {

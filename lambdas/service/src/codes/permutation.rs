@@ -96,6 +96,17 @@ mod tests {
     }
 
     #[test]
+    fn the_network_is_as_large_as_the_domain_and_less_than_four_times() {
+        for size in (2..=130).chain([62_u64.pow(6), 62_u64.pow(7), 62_u64.pow(10), 1 << 60]) {
+            let network = 1 << (2 * Permutation::new(KEY, size).half_bits);
+            assert!(
+                size <= network && network < 4 * size,
+                "{network} for {size}"
+            );
+        }
+    }
+
+    #[test]
     fn large_domains_round_trip() {
         let numbers = SipHasher24::new_with_keys(1, 2);
         for size in [62_u64.pow(6), 62_u64.pow(7), 62_u64.pow(10), 1 << 62] {

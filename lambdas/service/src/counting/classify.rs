@@ -22,13 +22,13 @@ pub enum Class {
 impl Class {
     /// Every class, in the order of the codes.
     pub const ALL: [Self; 7] = [
-        Self::Human,
         Self::Head,
         Self::Prefetch,
         Self::LinkPreview,
         Self::Bot,
         Self::Datacentre,
         Self::Burst,
+        Self::Human,
     ];
 
     /// The word for this class in the API.

@@ -138,7 +138,7 @@ impl fmt::Debug for Sketch {
 }
 
 fn few(from: &mut Reader<'_>, count: u64) -> Result<BTreeSet<u64>, NoSketch> {
-    if EXACT_MAX as u64 < count {
+    if count > EXACT_MAX as u64 {
         return Err(NoSketch);
     }
     let mut visitors = BTreeSet::new();

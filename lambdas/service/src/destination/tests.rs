@@ -140,6 +140,8 @@ fn accepted_spellings_are_stored_in_the_standards_form() {
         ),
         ("https://[64:ff9b::8.8.8.8]/", "https://[64:ff9b::808:808]/"),
         ("https://[2002:808:808::1]/", "https://[2002:808:808::1]/"),
+        ("https://a.mylocal/", "https://a.mylocal/"),
+        ("https://myhome.arpa/", "https://myhome.arpa/"),
         (
             "https://localhost.example.com/",
             "https://localhost.example.com/",

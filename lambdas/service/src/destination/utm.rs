@@ -22,8 +22,7 @@ pub fn with_utm(serialised: &str, utm: &[(&str, &str)]) -> String {
     let (base, query) = split_before(base, '?');
     let mut missing: Vec<_> = utm.iter().collect();
     let mut pairs: Vec<String> = Vec::new();
-    let given = query.get(1..).unwrap_or_default();
-    for pair in given.split('&').filter(|_| !given.is_empty()) {
+    for pair in query.get(1..).unwrap_or_default().split('&') {
         let Some(wanted) = utm.iter().find(|(name, _)| is_named(pair, name)) else {
             pairs.push(pair.to_owned());
             continue;
@@ -33,7 +32,7 @@ pub fn with_utm(serialised: &str, utm: &[(&str, &str)]) -> String {
             pairs.push(encoded(wanted));
         }
     }
-    // `a=1&` ends in an empty pair; the first new one takes its place.
+    // No query, and one like `a=1&`, end in an empty pair; the first new one takes its place.
     if !missing.is_empty() && pairs.last().is_some_and(String::is_empty) {
         pairs.pop();
     }
@@ -97,6 +96,7 @@ mod tests {
             ("utm_source=old", "utm_source=x"),
             ("utm_source", "utm_source=x"),
             ("utm_source=", "utm_source=x"),
+            ("utm_source=1&", "utm_source=x&"),
             ("a=1&utm_source=old&b=2", "a=1&utm_source=x&b=2"),
             ("utm_source=1&a&utm_source=2", "utm_source=x&a"),
             ("utm%5Fsource=old&a", "utm_source=x&a"),

@@ -59,7 +59,8 @@ impl Faults {
             self.unlisted += 1;
             return;
         }
-        self.listed.push(FieldFault::new(at.to_string(), detail, expected));
+        self.listed
+            .push(FieldFault::new(at.to_string(), detail, expected));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -17,7 +17,10 @@ const BODY_MAX_BYTES: usize = 64 * 1024;
 /// 4), and a gateway may have checked the other. Nesting is bounded by `serde_json` (128).
 pub(super) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.len() > BODY_MAX_BYTES {
-        let detail = format!("the body has {} bytes, {BODY_MAX_BYTES} are the most", body.len());
+        let detail = format!(
+            "the body has {} bytes, {BODY_MAX_BYTES} are the most",
+            body.len()
+        );
         return Err(Problem::new(Kind::BodyTooLarge, detail));
     }
     let mut duplicates = Faults::default();
@@ -179,7 +182,10 @@ mod tests {
     fn values_are_those_of_serde_json() {
         let text = r#"{"a": [1, -2, 1.5, 1e300, 18446744073709551615, true, null, "\ud83d\ude00"], "": {"b": {}}}"#;
         let expected: Value = serde_json::from_str(text).expect("JSON");
-        assert_eq!(read_object(text.as_bytes()).map(Value::Object), Ok(expected));
+        assert_eq!(
+            read_object(text.as_bytes()).map(Value::Object),
+            Ok(expected)
+        );
     }
 
     #[test]
@@ -194,15 +200,32 @@ mod tests {
     #[test]
     fn what_is_no_json_is_told_with_its_place() {
         for text in [
-            "", "{", "{\"a\"}", "{} x", "{\"a\": 1e999}", "{\"a\": \"\\ud800\"}", "{'a': 1}",
-            "{\"a\": NaN}", "\u{FEFF}{}", "{\"a\": \"\0\"}", &"[".repeat(60_000), &"{\"a\":".repeat(5_000),
+            "",
+            "{",
+            "{\"a\"}",
+            "{} x",
+            "{\"a\": 1e999}",
+            "{\"a\": \"\\ud800\"}",
+            "{'a': 1}",
+            "{\"a\": NaN}",
+            "\u{FEFF}{}",
+            "{\"a\": \"\0\"}",
+            &"[".repeat(60_000),
+            &"{\"a\":".repeat(5_000),
         ] {
             let problem = read_object(text.as_bytes()).expect_err(text);
             assert_eq!(problem.kind, Kind::MalformedJson, "{text}");
-            assert!(problem.detail.contains(" at line 1 column "), "{}", problem.detail);
+            assert!(
+                problem.detail.contains(" at line 1 column "),
+                "{}",
+                problem.detail
+            );
             assert_eq!(problem.errors.len(), 1);
         }
-        assert_eq!(read_object(b"{\"a\": \"\xff\"}").map_err(|p| p.kind), Err(Kind::MalformedJson));
+        assert_eq!(
+            read_object(b"{\"a\": \"\xff\"}").map_err(|p| p.kind),
+            Err(Kind::MalformedJson)
+        );
     }
 
     #[test]
@@ -213,13 +236,19 @@ mod tests {
             ("\"{}\"", "the body: is a string"),
         ] {
             let problem = read_object(text.as_bytes()).expect_err(text);
-            assert_eq!((problem.kind, problem.detail.as_str()), (Kind::InvalidRequest, detail));
+            assert_eq!(
+                (problem.kind, problem.detail.as_str()),
+                (Kind::InvalidRequest, detail)
+            );
         }
         let mut body = b"{}".to_vec();
         body.resize(BODY_MAX_BYTES, b' ');
         assert_eq!(read_object(&body), Ok(Map::new()));
         body.push(b' ');
-        assert_eq!(read_object(&body).map_err(|p| p.kind), Err(Kind::BodyTooLarge));
+        assert_eq!(
+            read_object(&body).map_err(|p| p.kind),
+            Err(Kind::BodyTooLarge)
+        );
     }
 
     /// RFC 7396 appendix A, as far as target and patch are objects.
@@ -227,9 +256,17 @@ mod tests {
     fn merge_patches() {
         for (target, patch, expected) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (
+                json!({"a": "b"}),
+                json!({"b": "c"}),
+                json!({"a": "b", "b": "c"}),
+            ),
             (json!({"a": "b"}), json!({"a": null}), json!({})),
-            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (
+                json!({"a": "b", "b": "c"}),
+                json!({"a": null}),
+                json!({"b": "c"}),
+            ),
             (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
             (
@@ -237,13 +274,33 @@ mod tests {
                 json!({"a": {"b": "d", "c": null}}),
                 json!({"a": {"b": "d"}}),
             ),
-            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
-            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
-            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
-            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+            (
+                json!({"a": [{"b": "c"}]}),
+                json!({"a": [1]}),
+                json!({"a": [1]}),
+            ),
+            (
+                json!({"e": null}),
+                json!({"a": 1}),
+                json!({"e": null, "a": 1}),
+            ),
+            (
+                json!([1, 2]),
+                json!({"a": "b", "c": null}),
+                json!({"a": "b"}),
+            ),
+            (
+                json!({}),
+                json!({"a": {"bb": {"ccc": null}}}),
+                json!({"a": {"bb": {}}}),
+            ),
             (json!({"a": "foo"}), json!(null), json!(null)),
         ] {
-            assert_eq!(merge(target.clone(), patch.clone()), expected, "{target} {patch}");
+            assert_eq!(
+                merge(target.clone(), patch.clone()),
+                expected,
+                "{target} {patch}"
+            );
         }
     }
 }

@@ -4,7 +4,6 @@
 //! In scope: JSON, types, limits, and what the fields of one link must be to each other. Out of
 //! scope: other links (is the slug free?), passwords' hashes, and who may do what.
 
-mod destinations;
 mod faults;
 mod json;
 mod rule;
@@ -14,7 +13,7 @@ mod view;
 mod when;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde_json::{Map, Value};
 use waypost_wire::time::Timestamp;
@@ -139,15 +138,20 @@ pub fn parse_new(body: &[u8], rules: &DraftRules, now: Timestamp) -> Result<NewD
     let mut document = json::read_object(body)?;
     let mut checker = Checker::new(&rules.destination);
     let domain = domain(&mut checker, document.remove("domain"), rules);
-    let slug = present(document.remove("slug"))
-        .and_then(|value| slug(&mut checker, &value, domain));
-    let password = present(document.remove("password"))
-        .and_then(|value| password(&mut checker, &value));
+    let slug =
+        present(document.remove("slug")).and_then(|value| slug(&mut checker, &value, domain));
+    let password =
+        present(document.remove("password")).and_then(|value| password(&mut checker, &value));
     let override_quarantine = present(document.remove("override_quarantine"))
         .and_then(|value| checker.boolean(At::Body.field("override_quarantine"), &value));
     let name = domain.map_or_else(String::new, |domain| domain.name.clone());
     let mut link = settings::blank(name, rules.redirect_status_default);
-    settings::apply(&mut checker, &document, &mut link, rules.redirect_status_default);
+    settings::apply(
+        &mut checker,
+        &document,
+        &mut link,
+        rules.redirect_status_default,
+    );
     if !document.contains_key("destination") {
         checker.add(At::Body.field("destination"), "is missing", values::WEB_URL);
     }
@@ -181,16 +185,24 @@ pub fn parse_patch(
     unchangeable(&mut checker, "domain", document.remove("domain"), |name| {
         name.eq_ignore_ascii_case(&link.domain)
     });
-    unchangeable(&mut checker, "slug", document.remove("slug"), |slug| slug == link.slug);
+    unchangeable(&mut checker, "slug", document.remove("slug"), |slug| {
+        slug == link.slug
+    });
     let password = match document.remove("password") {
         None => PasswordChange::Keep,
         Some(Value::Null) => PasswordChange::Remove,
-        Some(value) => password(&mut checker, &value)
-            .map_or(PasswordChange::Keep, PasswordChange::Set),
+        Some(value) => {
+            password(&mut checker, &value).map_or(PasswordChange::Keep, PasswordChange::Set)
+        }
     };
     let mut changed = link.clone();
     let document = json::merged(document, &nested(link));
-    settings::apply(&mut checker, &document, &mut changed, rules.redirect_status_default);
+    settings::apply(
+        &mut checker,
+        &document,
+        &mut changed,
+        rules.redirect_status_default,
+    );
     if may_be_followed_again(link, &changed) {
         changed.used_up = false;
     }
@@ -237,7 +249,11 @@ fn domain<'r>(
     let found = rules.domain(&name);
     if found.is_none() {
         let detail = format!("{} is not served here", values::quoted(&name));
-        let names: Vec<_> = rules.domains.iter().map(|domain| domain.name.as_str()).collect();
+        let names: Vec<_> = rules
+            .domains
+            .iter()
+            .map(|domain| domain.name.as_str())
+            .collect();
         checker.add(at, detail, format!("one of {}", names.join(", ")));
     }
     found
