@@ -316,6 +316,7 @@ mod tests {
         }
         assert_eq!(choose("de", &[]), None);
         assert_eq!(choose("x-de", &["x"]), Some("x"));
+        assert_eq!(choose("de-x-dialect", &["de-x"]), None);
         assert_eq!(choose("de-a-x-b", &["de-a"]), Some("de-a"));
     }
 }

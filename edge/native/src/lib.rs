@@ -4,8 +4,12 @@
 //! In scope: sockets, threads, files, the operating system's clock and randomness, and the wiring
 //! of everything else. Out of scope: what is decided about a request, a link or a click.
 
+pub mod backup;
 pub mod clicks;
 pub mod facts;
 pub mod geo;
 pub mod settings;
 pub mod sqlite;
+pub mod logs;
+pub mod metrics;
+pub mod server;

@@ -244,29 +244,24 @@ fn conditions<'a>(
         return Err(CompileError::Nesting);
     }
     let mut to = Vec::new();
-    let mut list = |name, list: &'a [String], condition: fn(Vec<&'a str>) -> Condition<'a>| {
-        if !list.is_empty() {
-            to.push((name, condition(list.iter().map(String::as_str).collect())));
-        }
-    };
-    list("country", &when.country, Condition::Country);
-    list("region", &when.region, Condition::Region);
-    list("city", &when.city, Condition::City);
-    list("continent", &when.continent, Condition::Continent);
-    list("language", &when.language, Condition::Language);
-    list("referrer", &when.referrer, Condition::Referrer);
-    if !when.device.is_empty() {
-        let list = words("device", &when.device, Device::from_name)?;
-        to.push(("device", Condition::Device(list)));
-    }
-    if !when.os.is_empty() {
-        let list = words("operating system", &when.os, Os::from_name)?;
-        to.push(("os", Condition::Os(list)));
-    }
-    if !when.browser.is_empty() {
-        let list = words("browser", &when.browser, Browser::from_name)?;
-        to.push(("browser", Condition::Browser(list)));
-    }
+    to.extend(texts("country", &when.country, Condition::Country));
+    to.extend(texts("region", &when.region, Condition::Region));
+    to.extend(texts("city", &when.city, Condition::City));
+    to.extend(texts("continent", &when.continent, Condition::Continent));
+    to.extend(texts("language", &when.language, Condition::Language));
+    to.extend(words(
+        "device",
+        &when.device,
+        Device::from_name,
+        Condition::Device,
+    )?);
+    to.extend(words("os", &when.os, Os::from_name, Condition::Os)?);
+    to.extend(words(
+        "browser",
+        &when.browser,
+        Browser::from_name,
+        Condition::Browser,
+    )?);
     for test in &when.query {
         let equals = test.equals.as_deref();
         to.push((
@@ -277,9 +272,8 @@ fn conditions<'a>(
             },
         ));
     }
-    if !when.ip.is_empty() {
-        to.push(("ip", Condition::Ip(words("network", &when.ip, network)?)));
-    }
+    to.extend(texts("referrer", &when.referrer, Condition::Referrer));
+    to.extend(words("ip", &when.ip, network, Condition::Ip)?);
     if let Some(date) = &when.date {
         to.push((
             "date",
@@ -300,15 +294,26 @@ fn conditions<'a>(
     Ok(to)
 }
 
-fn words<T>(
-    kind: &'static str,
-    words: &[String],
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<T>, CompileError> {
-    words
-        .iter()
-        .map(|word| read(word).ok_or_else(|| unknown(kind, word)))
-        .collect()
+/// A condition on texts that are compared as they are; none if there are no texts.
+fn texts<'a>(
+    name: &'static str,
+    list: &'a [String],
+    condition: fn(Vec<&'a str>) -> Condition<'a>,
+) -> Option<(&'static str, Condition<'a>)> {
+    let list: Vec<_> = list.iter().map(String::as_str).collect();
+    (!list.is_empty()).then(|| (name, condition(list)))
+}
+
+/// A condition on words that stand for something; none if there are no words.
+fn words<'a, T>(
+    name: &'static str,
+    list: &[String],
+    read: fn(&str) -> Option<T>,
+    condition: fn(Vec<T>) -> Condition<'a>,
+) -> Result<Option<(&'static str, Condition<'a>)>, CompileError> {
+    let read = |word: &String| read(word).ok_or_else(|| unknown(name, word));
+    let list: Vec<_> = list.iter().map(read).collect::<Result<_, _>>()?;
+    Ok((!list.is_empty()).then(|| (name, condition(list))))
 }
 
 fn unknown(kind: &'static str, word: &str) -> CompileError {
@@ -335,11 +340,12 @@ fn time_of_week(
         .flatten()
         .min();
     compiler.recompile_at = earliest;
-    let bits = words("weekday", &span.days, day_bit)?
-        .into_iter()
-        .fold(0, |all, bit| all | bit);
+    let mut days = if span.days.is_empty() { ALL_DAYS } else { 0 };
+    for day in &span.days {
+        days |= day_bit(day).ok_or_else(|| unknown("weekday", day))?;
+    }
     Ok(TimeOfWeek {
-        days: if span.days.is_empty() { ALL_DAYS } else { bits },
+        days,
         from_minute: minute(&span.from, 0)?,
         // A span until midnight ends with its day, not before it.
         until_minute: match minute(&span.until, 1_440)? {
@@ -352,3 +358,6 @@ fn time_of_week(
 }
 
 const ALL_DAYS: u8 = 0b111_1111;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@
 #![expect(async_fn_in_trait, reason = "hosts prove Send for their own types where they spawn")]
 
 pub mod ambient;
+pub mod api;
+pub mod cleanup;
 pub mod codes;
 pub mod compile;
 mod condition;
@@ -16,6 +18,7 @@ pub mod destination;
 pub mod draft;
 mod id;
 pub mod keys;
+pub mod links;
 pub mod listing;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
@@ -24,5 +27,7 @@ pub mod password;
 pub mod problem;
 pub mod seams;
 pub mod slug;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod zone;

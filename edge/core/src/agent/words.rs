@@ -83,7 +83,8 @@ pub(super) fn part(rest: &[u8]) -> Meaning {
         | [b'u', b'p', b't', b'i', b'm', b'e', ..]
         | [b'v', b'a', b'l', b'i', b'd', b'a', b't', ..]
         | b"agent" => is(PROGRAM),
-        [b'p', b'r', b'e', b'v', b'i', b'e', b'w', ..] | [b'u', b'n', b'f', b'u', b'r', b'l', ..] => is(PREVIEW),
+        [b'p', b'r', b'e', b'v', b'i', b'e', b'w', ..]
+        | [b'u', b'n', b'f', b'u', b'r', b'l', ..] => is(PREVIEW),
         b"browser" => names(Browser::Other, 0),
         _ => is(0),
     }
@@ -284,3 +285,37 @@ const WORDS: &[(&str, Meaning)] = &[
     ("windowsce", is(WINDOWS | MOBILE)),
     ("wv", is(WEB_VIEW)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_found_and_stands_once() {
+        assert!(
+            WORDS
+                .windows(2)
+                .all(|pair| matches!(pair, [(one, _), (next, _)] if one < next))
+        );
+        for (word, meaning) in WORDS {
+            let found = known(word.as_bytes()).expect(word);
+            assert_eq!(
+                (found.bits, found.browser),
+                (meaning.bits, meaning.browser),
+                "{word}"
+            );
+            assert!(
+                word.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+                "{word}"
+            );
+            assert!(
+                !word.ends_with(|last: char| last.is_ascii_digit()),
+                "{word}"
+            );
+        }
+        for other in ["", "a", "z", "zz", "0", "{", "chromee", "chrom"] {
+            assert!(known(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+}

@@ -91,6 +91,8 @@ pub struct Settings {
     pub app_schemes: Vec<String>,
     /// Destinations in private networks are fine.
     pub allow_private_destinations: bool,
+    /// Destinations may be links of other shorteners.
+    pub allow_shorteners: bool,
     /// How long a deleted or expired slug answers 410.
     pub quarantine_days: u32,
     /// Links not followed for this long are cleaned up; 0 never.
@@ -160,6 +162,7 @@ impl Settings {
             destination_max_bytes: from.number("destination_max_bytes", 64, 8_192) as usize,
             app_schemes: from.app_schemes(),
             allow_private_destinations: from.flag_or("allow_private_destinations", false),
+            allow_shorteners: from.flag_or("allow_shorteners", false),
             quarantine_days: from.number("quarantine_days", 0, 36_500) as u32,
             unused_after_days: from.number("unused_after_days", 0, 36_500) as u32,
             raw_retention_days: from.number("raw_retention_days", 1, 3_650) as u32,

@@ -36,6 +36,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("destination_max_bytes", "2048", "BYTES", "Longest destination, at most 8192"),
     setting("app_schemes", "", "SCHEME,...", "Schemes that deep links may have beside http and https"),
     setting("allow_private_destinations", "false", "BOOL", "Accept destinations in private networks"),
+    setting("allow_shorteners", "false", "BOOL", "Accept links of other shorteners as destinations"),
     setting("quarantine_days", "90", "DAYS", "How long a deleted or expired slug answers 410 before it is free"),
     setting("unused_after_days", "182", "DAYS", "Clean up links not followed for this long; 0 never"),
     setting("raw_retention_days", "30", "DAYS", "How long raw clicks are kept"),

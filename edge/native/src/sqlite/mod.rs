@@ -8,11 +8,12 @@ mod error;
 mod keys;
 mod links;
 mod list;
-mod open;
+pub(crate) mod open;
 #[cfg(test)]
 mod plans;
 mod readers;
 mod rows;
+mod secrets;
 mod writer;
 
 use std::fs::File;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waypost_service::seams::StoreError;
 
+pub use secrets::Secrets;
 pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
 use readers::Readers;
 use writer::{Order, Tally, Task};

@@ -14,9 +14,10 @@ pub const APPLICATION_ID: i32 = 0x5741_5950;
 
 /// The schema, step by step; the number of steps taken is the file's `user_version`. A step that
 /// was released is never edited.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_links.sql"),
     include_str!("../../migrations/0002_counters.sql"),
+    include_str!("../../migrations/0003_secrets.sql"),
 ];
 
 /// The schema version this program writes.

@@ -49,6 +49,9 @@ pub const TEXT_MAX_BYTES: usize = 256;
 /// Longest slug of an orphan visit; longer ones are cut. No slug is longer.
 pub const SLUG_MAX_BYTES: usize = 64;
 
+/// Numbers a source can give: at a million clicks a second, nine years of them.
+pub const SEQUENCE_MAX: u64 = 1 << 48;
+
 /// A hit, as its host saw it. Nothing in it leads back to a person; an address is never in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Click<'a> {
@@ -81,8 +84,8 @@ pub struct Click<'a> {
     pub continent: &'a str,
     /// Primary subtag of the most preferred language, in lower case.
     pub language: &'a str,
-    /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term`, `utm_content` of the request's
-    /// query, as they stand there: percent-encoded.
+    /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` and `utm_content` of the request's
+    /// query or else of where it was sent, as they stand there: percent-encoded.
     pub utm: [&'a str; 5],
     /// Where the visitor was sent.
     pub target: Target,

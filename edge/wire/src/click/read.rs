@@ -1,6 +1,8 @@
 use alloc::vec::Vec;
 
-use super::{BATCH_MAX_BYTES, BatchId, Click, TEXT_MAX_BYTES, Target, VERSION, flag, target};
+use super::{
+    BATCH_MAX_BYTES, BatchId, Click, SEQUENCE_MAX, TEXT_MAX_BYTES, Target, VERSION, flag, target,
+};
 use crate::bytes::{ReadError, Reader};
 use crate::time::Timestamp;
 
@@ -26,7 +28,7 @@ pub enum BatchError {
     UnknownVersion(u8),
     /// A flag or target that version 1 does not have.
     UnknownValue,
-    /// No host counts that far: the last sequence must be below 2^63.
+    /// A number of [`SEQUENCE_MAX`] or more.
     Sequence,
     /// An empty text in the table, or one longer than [`TEXT_MAX_BYTES`].
     TextLength,
@@ -108,7 +110,7 @@ impl<'a> Batch<'a> {
         }
         // A click takes more than a byte: a count beyond the bytes ends in `Truncated`.
         let end = self.id.first_sequence.checked_add(self.count);
-        if end.is_none_or(|end| end > 1 << 63) {
+        if end.is_none_or(|end| SEQUENCE_MAX < end) {
             return Err(BatchError::Sequence);
         }
         let mut clicks = self.clicks();

@@ -59,6 +59,10 @@ fn is_utf8(parameters: &str) -> bool {
 /// Reads a body that has a fixed form; `expected` says which. Bodies of links have their own
 /// reader, which finds every fault at once.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Problem> {
+    // A derived reader would take a list for an object.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid(vec![FieldFault::new("", "is a list", expected)]));
+    }
     let mut from = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let place = pointer(error.path());
@@ -170,7 +174,8 @@ mod tests {
             (r#"{"names": [], "a/b": 1}"#, Kind::InvalidRequest, Some("/a~1b")),
             (r#"{"names": [], "names": []}"#, Kind::InvalidRequest, Some("/names")),
             ("{}", Kind::InvalidRequest, Some("")),
-            ("[]", Kind::InvalidRequest, Some("")),
+            (" [[\"a\"]]", Kind::InvalidRequest, Some("")),
+            ("3", Kind::InvalidRequest, Some("")),
             ("", Kind::MalformedJson, None),
             (r#"{"names": []} x"#, Kind::MalformedJson, None),
             (r#"{"names": [}"#, Kind::MalformedJson, None),

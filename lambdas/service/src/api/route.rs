@@ -25,6 +25,33 @@ pub(super) enum Action {
     UpdateLink,
 }
 
+impl Action {
+    pub(super) const fn reads_body(self) -> bool {
+        match self {
+            Self::BlockLink
+            | Self::Cleanup
+            | Self::CreateKey
+            | Self::CreateLink
+            | Self::ExplainLink
+            | Self::UpdateLink => true,
+            Self::DeleteLink
+            | Self::Integrity
+            | Self::LinkStats
+            | Self::ListKeys
+            | Self::ListLinks
+            | Self::ReadLink
+            | Self::RevokeKey
+            | Self::SiteStats
+            | Self::UnblockLink => false,
+        }
+    }
+
+    /// Whether no body is as good as an empty object.
+    pub(super) const fn body_may_be_empty(self) -> bool {
+        matches!(self, Self::Cleanup | Self::ExplainLink)
+    }
+}
+
 /// A resource: its path with a name in place of the part that varies, and its methods.
 #[derive(Debug)]
 pub(super) struct Resource {

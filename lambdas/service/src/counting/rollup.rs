@@ -52,15 +52,15 @@ pub enum Dimension {
     Device = 7,
     /// Primary language subtags.
     Language = 8,
-    /// `utm_source` of the request's query.
+    /// `utm_source` of the request's query, or else of where it was sent.
     UtmSource = 9,
-    /// `utm_medium` of the request's query.
+    /// `utm_medium` of the request's query, or else of where it was sent.
     UtmMedium = 10,
-    /// `utm_campaign` of the request's query.
+    /// `utm_campaign` of the request's query, or else of where it was sent.
     UtmCampaign = 11,
-    /// `utm_term` of the request's query.
+    /// `utm_term` of the request's query, or else of where it was sent.
     UtmTerm = 12,
-    /// `utm_content` of the request's query.
+    /// `utm_content` of the request's query, or else of where it was sent.
     UtmContent = 13,
     /// Which of the link's destinations: `destination`, `ios_destination`,
     /// `android_destination`, `expired_destination`, or `rules/0/1` for the second destination of

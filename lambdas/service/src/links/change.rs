@@ -83,7 +83,7 @@ impl<H: Host> Service<H> {
         expected: &Expected,
         now: Timestamp,
     ) -> Result<Link, Problem> {
-        let days = self.settings.quarantine_days;
+        let days = self.settings.retention.quarantine_days;
         self.edit(key, expected, now, |link| Ok(tombstone(link, days, now))).await
     }
 

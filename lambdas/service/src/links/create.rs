@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
-use super::{Clicks, Host, RecordSink, Service, clock_fault};
+use super::{Counted, Host, RecordSink, Service, clock_fault};
 use crate::ambient::Draws;
 use crate::codes::{Block, Candidate, CodeFault, Strategy};
 use crate::draft::parse_new;
@@ -184,7 +184,7 @@ impl<H: Host> Service<H> {
     async fn forget_deleted(&self, key: &LinkKey) -> Result<(), Problem> {
         match self.host.links().link(key).await? {
             Some(StoredLink { link: Link { id, deleted_at: Some(_), .. }, .. }) => {
-                Ok(self.host.clicks().forget_link(id).await?)
+                Ok(self.host.counted().forget_link(id).await?)
             }
             _ => Ok(()),
         }

@@ -12,6 +12,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
 use waypost_core::policy::Policy;
@@ -19,6 +20,7 @@ use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::{Clock, Entropy, Pause};
+use crate::cleanup::Retention;
 use crate::codes::{Snowflake, SnowflakeFault, Strategy};
 use crate::compile::compile;
 use crate::draft::{DraftRules, LinkView, ViewFacts};
@@ -36,8 +38,8 @@ pub use read::Listing;
 pub trait Host {
     /// Time and randomness.
     type Ambient: Clock + Entropy + Pause;
-    /// Numbers of clicks.
-    type Clicks: Clicks;
+    /// What was counted.
+    type Counted: Counted;
     /// API keys.
     type Keys: KeyStore;
     /// Links.
@@ -47,8 +49,8 @@ pub trait Host {
 
     /// Time and randomness.
     fn ambient(&self) -> &Self::Ambient;
-    /// Numbers of clicks.
-    fn clicks(&self) -> &Self::Clicks;
+    /// What was counted.
+    fn counted(&self) -> &Self::Counted;
     /// API keys.
     fn keys(&self) -> &Self::Keys;
     /// Links.
@@ -66,13 +68,20 @@ pub trait RecordSink {
     fn removed(&self, key: &LinkKey);
 }
 
-/// How often links were followed.
-pub trait Clicks {
+/// What was counted, as far as links need it.
+pub trait Counted {
     /// The clicks of each link, in the order of `ids`; 0 for links without any.
     async fn clicks(&self, ids: &[LinkId]) -> Result<Vec<u64>, StoreError>;
 
     /// Forgets everything that was counted for a link.
     async fn forget_link(&self, id: LinkId) -> Result<(), StoreError>;
+
+    /// Forgets raw batches received before a time, whose windows are closed, at most `limit`; how
+    /// many. 0 once there are none left.
+    async fn forget_raw(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Forgets the salts of visitor hashes that are 48 hours old at `now`; how many.
+    async fn forget_salts(&self, now: Timestamp) -> Result<usize, StoreError>;
 }
 
 /// What an operator decides about links.
@@ -80,8 +89,10 @@ pub trait Clicks {
 pub struct Settings {
     /// The admin key given by setting.
     pub admin_key: Option<AdminKey>,
-    /// How long a deleted link's slug answers 410 before it is free.
-    pub quarantine_days: u32,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Most writes of a cleanup per second.
+    pub cleanup_per_second_max: NonZeroU32,
     /// After how long an edit has reached every host. Visitors may remember permanent redirects
     /// for longer: [`Policy::edit_delay_seconds`].
     pub edits_visible_within_seconds: u32,

@@ -3,7 +3,7 @@
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
-use super::{Clicks, Host, Service};
+use super::{Counted, Host, Service};
 use crate::model::{Link, LinkId};
 use crate::problem::{Kind, Problem};
 use crate::seams::{LinkStore, ListQuery, StoredLink};
@@ -40,7 +40,7 @@ impl<H: Host> Service<H> {
     /// # Errors
     /// The store's fault.
     pub async fn clicks(&self, id: LinkId) -> Result<u64, Problem> {
-        let counted = self.host.clicks().clicks(&[id]).await?;
+        let counted = self.host.counted().clicks(&[id]).await?;
         Ok(counted.first().copied().unwrap_or_default())
     }
 
@@ -53,7 +53,7 @@ impl<H: Host> Service<H> {
         let ids: Vec<LinkId> = page.links.iter().map(|link| link.id).collect();
         let counted = match ids.is_empty() {
             true => Vec::new(),
-            false => self.host.clicks().clicks(&ids).await?,
+            false => self.host.counted().clicks(&ids).await?,
         };
         let counted = counted.into_iter().chain(std::iter::repeat(0));
         let links = page.links.into_iter().zip(counted).collect();

@@ -58,7 +58,8 @@ fn full() -> Link {
         password_version: 7,
         used_up: true,
         version: 41,
-        ..sample(1_234_567_890_123_456_789)
+        id: LinkId(1_234_567_890_123_456_789),
+        ..sample(1)
     }
 }
 

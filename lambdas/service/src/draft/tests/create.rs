@@ -169,7 +169,7 @@ fn fields_must_suit_each_other() {
 #[test]
 fn a_link_fits_into_a_record_or_is_refused() {
     let body = |bytes: usize| {
-        let lengths = [2_048, 2_048, 2_048, 2_048, 2_048, 2_048, bytes];
+        let lengths = [2_048, 2_048, 2_048, 2_048, 2_048, 2_048, 2_048, bytes];
         let rule =
             |bytes: &usize| json!({"destination": format!("myapp:{}", "x".repeat(bytes - 6))});
         with("rules", lengths.iter().map(rule).collect())
@@ -183,8 +183,8 @@ fn a_link_fits_into_a_record_or_is_refused() {
     let problem = new(&body(most + 1)).expect_err("too large");
     let expected = FieldFault::new(
         "",
-        "the link takes 14337 bytes at the edge",
-        "at most 14336: fewer or shorter rules, destinations and preview texts",
+        "the link takes 16385 bytes at the edge",
+        "at most 16384: fewer or shorter rules, destinations and preview texts",
     );
     assert_eq!(faults(problem), [expected]);
 }

@@ -1,6 +1,7 @@
 //! Every field at its limits, and with every wrong type.
 
 use super::*;
+use crate::compile::compile;
 
 /// For every place a value that is just right, and one that is just wrong; the fault is at the
 /// place itself.
@@ -286,4 +287,50 @@ fn walk(at: &At<'_>, value: &Value, places: &mut Vec<String>) {
             .for_each(|(index, value)| walk(&at.item(index), value, places)),
         _ => {}
     }
+}
+
+/// Records of accepted links never outgrow their limit: whatever zone a condition names, and
+/// whenever in the next fifty years its table is made anew.
+#[test]
+fn the_reserve_of_a_time_of_day_is_enough_for_every_zone() {
+    let mut link = full_link();
+    for zone in jiff::tz::TimeZoneDatabase::bundled().available() {
+        link.rules[0].when.time.as_mut().expect("a time").zone = zone.as_str().to_owned();
+        let sizes = (0..50).map(|year| {
+            let now = NOW.plus_ms(year * 31_557_600_000);
+            compile(&link, now).expect("compiles").record.len()
+        });
+        let mut smallest = usize::MAX;
+        for (year, bytes) in sizes.enumerate() {
+            smallest = smallest.min(bytes);
+            assert!(
+                bytes - smallest <= settings::ZONE_RESERVE_BYTES,
+                "{} {year}",
+                zone.as_str()
+            );
+        }
+    }
+    // A zone without changes may get those of most others.
+    let mut bytes_of = |zone: &str| {
+        link.rules[0].when.time.as_mut().expect("a time").zone = zone.to_owned();
+        compile(&link, NOW).expect("compiles").record.len()
+    };
+    assert!(bytes_of("Europe/Berlin") - bytes_of("UTC") <= settings::ZONE_RESERVE_BYTES);
+}
+
+#[test]
+fn times_of_day_count_with_their_reserve() {
+    let body = |rules: usize| {
+        let time = json!({"zone": "UTC", "days": ["mon"]});
+        let when = json!({"time": time, "not": {"not": {"time": time}}});
+        with(
+            "rules",
+            json!(vec![json!({"when": when, "destination": "myapp:x"}); rules]),
+        )
+    };
+    // Two reserves each: 320 bytes, and about 30 of their own.
+    assert!(new(&body(45)).is_ok());
+    let found = faults(new(&body(50)).expect_err("too many"));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].pointer, "");
 }

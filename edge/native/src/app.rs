@@ -1,0 +1,195 @@
+//! Which part of the program answers a request, and what every answer has in common.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use waypost_service::ambient::Draws;
+use waypost_service::api::{self, BODY_MAX_BYTES, Caller, Handled};
+use waypost_service::links::Service;
+use waypost_service::problem::{Kind, Problem};
+
+use crate::follow::Follow;
+use crate::health::Health;
+use crate::host::NativeHost;
+use crate::metrics::{Metrics, Route};
+use crate::server::{Body, Handler};
+
+/// The whole program behind the listener.
+pub struct App {
+    follow: Follow,
+    health: Health,
+    metrics: Arc<Metrics>,
+    api: BoxCloneSyncService<Request<Bytes>, Response<Body>, Infallible>,
+    body_timeout: Duration,
+    service: Arc<Service<NativeHost>>,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(follow: Follow, health: Health, api: Handle, cors_origins: &[String]) -> Self {
+        let service = Arc::clone(&follow.service);
+        Self {
+            metrics: Arc::clone(&follow.metrics),
+            api: api_service(Arc::clone(&service), api, cors_origins),
+            body_timeout: follow.body_timeout,
+            follow,
+            health,
+            service,
+        }
+    }
+
+    async fn route(&self, peer: SocketAddr, request: Request<Incoming>) -> (Route, Response<Body>) {
+        match request.uri().path() {
+            "/health" => (Route::Health, self.health.answer(&self.service).await),
+            "/metrics" => (Route::Metrics, self.health.metrics(&self.service, peer, request.headers()).await),
+            path if path == "/api" || path.starts_with("/api/") => {
+                (Route::Api, self.api(request).await)
+            }
+            _ => (Route::Follow, self.follow.handle(peer, request).await),
+        }
+    }
+
+    async fn api(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let collected = Limited::new(body, BODY_MAX_BYTES).collect();
+        let body = match tokio::time::timeout(self.body_timeout, collected).await {
+            Ok(Ok(collected)) => collected.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let detail = format!("the body has more than {BODY_MAX_BYTES} bytes");
+                return problem(Kind::BodyTooLarge, &detail);
+            }
+            Ok(Err(_)) => return problem(Kind::MalformedJson, "the body ended early"),
+            Err(_) => return problem(Kind::RequestTimeout, "the body did not arrive in time"),
+        };
+        let request = Request::from_parts(parts, body);
+        match self.api.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl Handler for App {
+    /// A bug in one request is that request's 500, and nobody else's business.
+    async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        let since = Instant::now();
+        let answer = AssertUnwindSafe(self.route(peer, request)).catch_unwind().await;
+        let (route, response) = answer.unwrap_or_else(|_| {
+            self.metrics.panic();
+            tracing::error!("a request met a bug; its panic is above");
+            (Route::Follow, problem(Kind::Internal, "this is our fault, and it was logged"))
+        });
+        self.metrics.request(route, response.status().as_u16(), since.elapsed());
+        response
+    }
+}
+
+/// The API with compression and CORS around it, on threads of its own: hashing a password or
+/// adding up a year of statistics takes nothing from visitors.
+fn api_service(
+    service: Arc<Service<NativeHost>>,
+    threads: Handle,
+    cors_origins: &[String],
+) -> BoxCloneSyncService<Request<Bytes>, Response<Body>, Infallible> {
+    let answer = service_fn(move |request: Request<Bytes>| {
+        let service = Arc::clone(&service);
+        let answered = threads.spawn(async move { answer(&service, request).await });
+        async move { Ok::<_, Infallible>(resume(answered.await).map(Full::new)) }
+    });
+    let layered = ServiceBuilder::new()
+        .layer(cors(cors_origins))
+        .layer(CompressionLayer::new())
+        .service(answer);
+    let boxed = layered.map_response(|response: Response<_>| {
+        response.map(|body| Either::Right(BodyExt::boxed_unsync(BodyExt::map_err(body, Into::into))))
+    });
+    BoxCloneSyncService::new(boxed)
+}
+
+/// Hands a panic on to whoever waits, where it is caught and answered.
+fn resume<T>(joined: Result<T, tokio::task::JoinError>) -> T {
+    joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Answers one call and logs it: what was called, never with what.
+async fn answer(service: &Service<NativeHost>, request: Request<Bytes>) -> Response<Bytes> {
+    let since = Instant::now();
+    let request_id = Draws::new(&service.host.ambient).base62(16);
+    let method = request.method().clone();
+    let caller = Caller { request_id: request_id.clone() };
+    let mut response = api::handle(service, request, caller).await;
+    let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
+    let status = response.status().as_u16();
+    let duration_ms = since.elapsed().as_secs_f64() * 1_000.0;
+    let route = handled.route.unwrap_or("none");
+    let key_id = handled.key_id.as_deref().unwrap_or("none");
+    match handled.log {
+        Some(problem) if response.status().is_server_error() => {
+            tracing::error!(request_id, %method, route, status, duration_ms, key_id, problem);
+        }
+        _ => tracing::info!(request_id, %method, route, status, duration_ms, key_id),
+    }
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = match origins {
+        [] => return CorsLayer::new(),
+        [all] if all == "*" => AllowOrigin::from(Any),
+        origins => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok())),
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods(Any)
+        .allow_headers([
+            http::header::AUTHORIZATION,
+            http::header::CONTENT_TYPE,
+            http::header::IF_MATCH,
+            http::header::IF_NONE_MATCH,
+            http::HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([
+            http::header::ETAG,
+            http::header::LOCATION,
+            http::header::RETRY_AFTER,
+            http::HeaderName::from_static("x-request-id"),
+        ])
+        .max_age(Duration::from_secs(3_600))
+}
+
+/// A problem that arises before or beside the API.
+fn problem(kind: Kind, detail: &str) -> Response<Body> {
+    let problem = Problem::new(kind, detail);
+    let body = Bytes::from(problem.to_json(""));
+    plain(problem.kind.status(), "application/problem+json", body)
+}
+
+/// A whole answer.
+pub(crate) fn plain(status: u16, content_type: &'static str, body: Bytes) -> Response<Body> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Either::Left(Full::new(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,51 @@
+//! What this process brings to the control plane.
+
+use std::sync::Arc;
+
+use waypost_service::links::Host;
+
+use crate::ambient::Ambient;
+use crate::counting::Counting;
+use crate::records::Records;
+use crate::sqlite::Db;
+
+/// The embedded database, the cache in front of it, and the operating system.
+#[derive(Clone, Debug)]
+pub struct NativeHost {
+    /// Time, randomness, sleep.
+    pub ambient: Ambient,
+    /// Links and keys.
+    pub db: Db,
+    /// Numbers of clicks.
+    pub counting: Arc<Counting>,
+    /// The cache.
+    pub records: Arc<Records<Ambient>>,
+}
+
+impl Host for NativeHost {
+    type Ambient = Ambient;
+    type Clicks = Counting;
+    type Keys = Db;
+    type Links = Db;
+    type Records = Records<Ambient>;
+
+    fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    fn clicks(&self) -> &Counting {
+        &self.counting
+    }
+
+    fn keys(&self) -> &Db {
+        &self.db
+    }
+
+    fn links(&self) -> &Db {
+        &self.db
+    }
+
+    fn records(&self) -> &Records<Ambient> {
+        &self.records
+    }
+}

@@ -1,0 +1,89 @@
+//! Keys of the installation, made once.
+
+use rusqlite::Connection;
+use waypost_service::ambient::Entropy;
+use waypost_service::seams::StoreError;
+
+use super::Db;
+
+/// The keys of an installation. Debug shows none of them.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Of check characters.
+    pub check: [u8; 16],
+    /// Of the cookies that remember a password.
+    pub cookie: [u8; 32],
+    /// Of the scrambling of sequence codes.
+    pub sequence: [u8; 16],
+    /// Of the choice between weighted destinations.
+    pub sticky: [u8; 16],
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+impl Db {
+    /// The keys; missing ones are made from `entropy`.
+    ///
+    /// # Errors
+    /// If the database fails, or holds a key of another length.
+    pub async fn secrets(&self, entropy: &impl Entropy) -> Result<Secrets, StoreError> {
+        let (check, cookie, sequence, sticky) =
+            (fresh(entropy), fresh(entropy), fresh(entropy), fresh(entropy));
+        self.write(move |connection| {
+            Ok(Secrets {
+                check: kept(connection, "check", check)?,
+                cookie: kept(connection, "cookie", cookie)?,
+                sequence: kept(connection, "sequence", sequence)?,
+                sticky: kept(connection, "sticky", sticky)?,
+            })
+        })
+        .await
+    }
+}
+
+fn fresh<const N: usize>(entropy: &impl Entropy) -> [u8; N] {
+    let mut key = [0; N];
+    entropy.fill(&mut key);
+    key
+}
+
+/// The stored key of a name, or `fresh` from now on.
+fn kept<const N: usize>(
+    connection: &Connection,
+    name: &str,
+    fresh: [u8; N],
+) -> rusqlite::Result<[u8; N]> {
+    connection.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", (name, fresh))?;
+    connection.query_row("SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::ambient::Ambient;
+    use crate::sqlite::DbOptions;
+
+    #[tokio::test]
+    async fn keys_are_made_once_and_differ() {
+        let directory = TempDir::new().expect("directory");
+        let path = directory.path().join("a.db");
+        let db = Db::open(&path, &DbOptions::default()).expect("opened");
+        let first = db.secrets(&Ambient::system()).await.expect("keys");
+        db.close().await;
+        drop(db);
+        let db = Db::open(&path, &DbOptions::default()).expect("opened");
+        let second = db.secrets(&Ambient::system()).await.expect("keys");
+        assert_eq!(first.check, second.check);
+        assert_eq!(first.cookie, second.cookie);
+        assert_eq!(first.sequence, second.sequence);
+        assert_eq!(first.sticky, second.sticky);
+        assert_ne!(first.check, first.sticky);
+        assert_eq!(format!("{first:?}"), "Secrets");
+    }
+}

@@ -1,0 +1,147 @@
+//! The API over HTTP: a request in, an answer out, whatever host carries them.
+//!
+//! Every answer is JSON: an object, a list as `{"data": [..], "next_cursor": ..}`, or a problem
+//! document (RFC 9457). Nothing is cached. The order of checks is the order of [`dispatch`]: does
+//! it exist, can it be done, who asks, may they, can we talk to each other, is the body right.
+
+mod answer;
+mod auth;
+mod body;
+mod cleanup;
+mod conditional;
+mod explain;
+mod keys;
+mod links;
+mod params;
+mod route;
+mod stats;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use waypost_wire::time::Timestamp;
+
+use crate::ambient::{Clock, Draws};
+use crate::links::{Host, Service};
+use crate::problem::Problem;
+
+pub use auth::SETTING_KEY_ID;
+pub use body::BODY_MAX_BYTES;
+
+use auth::Principal;
+use route::{Action, Resource};
+
+/// What a host knows of a request beside the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// What the log knows the request by; problems repeat it.
+    pub request_id: String,
+}
+
+/// What a host logs and measures of an answer: among the extensions of every response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handled {
+    /// The resource, with names in place of what varies; `None` if there is no such resource.
+    pub route: Option<&'static str>,
+    /// The id of the key that was used.
+    pub key_id: Option<String>,
+    /// What went wrong that the caller is not told.
+    pub log: Option<String>,
+}
+
+/// A request that may do what it asks for.
+struct Call<'a, H> {
+    service: &'a Service<H>,
+    parts: &'a Parts,
+    body: &'a [u8],
+    /// The part of the path that varies, decoded.
+    name: String,
+    principal: Principal,
+    now: Timestamp,
+}
+
+/// Answers a request to the API. Never fails: what goes wrong is an answer too.
+pub async fn handle<H: Host>(
+    service: &Service<H>,
+    request: Request<Bytes>,
+    caller: Caller,
+) -> Response<Bytes> {
+    // The only place that asks for time and randomness.
+    let now = service.host.ambient().now();
+    let draws = Draws::new(service.host.ambient());
+    let (parts, body) = request.into_parts();
+    let mut handled = Handled::default();
+    let mut response = match dispatch(service, &parts, &body, now, draws, &mut handled).await {
+        Ok(response) => response,
+        Err(problem) => {
+            handled.log = problem.log.clone().or(handled.log);
+            answer::problem(&problem, &caller.request_id)
+        }
+    };
+    let is_refused_method = response.status() == http::StatusCode::METHOD_NOT_ALLOWED;
+    if let Ok((resource, _)) = Resource::find(parts.uri.path())
+        && is_refused_method
+    {
+        response.headers_mut().extend(HeaderValue::try_from(resource.allow()).map(|all| (ALLOW, all)));
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.extensions_mut().insert(handled);
+    match parts.method {
+        Method::HEAD => without_body(response),
+        _ => response,
+    }
+}
+
+async fn dispatch<H: Host>(
+    service: &Service<H>,
+    parts: &Parts,
+    body: &[u8],
+    now: Timestamp,
+    draws: Draws,
+    handled: &mut Handled,
+) -> Result<Response<Bytes>, Problem> {
+    let (resource, name) = Resource::find(parts.uri.path())?;
+    handled.route = Some(resource.template);
+    let (action, role) = resource.action(parts.method.as_str())?;
+    let admin_key = service.settings.admin_key.as_ref();
+    let principal = auth::authenticate(&parts.headers, admin_key, service.host.keys(), now).await?;
+    handled.key_id = Some(principal.key_id.clone());
+    handled.log.clone_from(&principal.touch_failed);
+    principal.require(role)?;
+    body::check_accept(&parts.headers)?;
+    if action.reads_body() {
+        body::check_size(body)?;
+        if !(body.is_empty() && action.body_may_be_empty()) {
+            body::check_json(&parts.headers, action == Action::UpdateLink)?;
+        }
+    }
+    let call = Call { service, parts, body, name, principal, now };
+    match action {
+        Action::BlockLink => links::block(&call).await,
+        Action::Cleanup => cleanup::run(&call).await,
+        Action::CreateKey => keys::create(&call, draws).await,
+        Action::CreateLink => links::create(&call, draws).await,
+        Action::DeleteLink => links::delete(&call).await,
+        Action::ExplainLink => explain::explain(&call).await,
+        Action::Integrity => stats::integrity(&call).await,
+        Action::LinkStats => stats::link(&call).await,
+        Action::ListKeys => keys::list(&call).await,
+        Action::ListLinks => links::list(&call).await,
+        Action::ReadLink => links::read(&call).await,
+        Action::RevokeKey => keys::revoke(&call).await,
+        Action::SiteStats => stats::site(&call).await,
+        Action::UnblockLink => links::unblock(&call).await,
+        Action::UpdateLink => links::update(&call, draws).await,
+    }
+}
+
+/// What HEAD is answered (RFC 9110 9.3.2): the headers of GET, its length among them.
+fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
+    let length = HeaderValue::from(response.body().len());
+    if response.status() != http::StatusCode::NOT_MODIFIED {
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    response.map(|_| Bytes::new())
+}

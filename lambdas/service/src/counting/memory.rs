@@ -1,0 +1,331 @@
+//! Counting in memory, for tests: simple enough to be right at a glance.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use waypost_wire::time::Timestamp;
+
+use super::batch::{Admission, ReceivedBatch, StoredBatch};
+use super::compact;
+use super::ledger::Ledger;
+use super::rollup::{Rollup, Subject, Totals};
+use super::store::{
+    Account, Closed, ClosingWindow, CounterStore, Open, Reading, Row, WindowRecord,
+};
+use super::tally::Counted;
+use super::window::{Span, Window};
+use crate::model::LinkId;
+use crate::seams::StoreError;
+
+/// Clicks and rollups in memory.
+#[derive(Debug, Default)]
+pub struct MemoryCounters(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    batches: BTreeMap<u64, Entry>,
+    last_row: u64,
+    ledgers: BTreeMap<u64, (Timestamp, Ledger)>,
+    account: Account,
+    closed_until: Option<Window>,
+    windows: BTreeMap<Window, WindowRecord>,
+    /// As bytes, so that what is read was written and read back.
+    rollups: BTreeMap<(Subject, Timestamp, Span), Vec<u8>>,
+    totals: BTreeMap<LinkId, Totals>,
+    last_clicks: BTreeMap<LinkId, Timestamp>,
+    forgotten: BTreeMap<LinkId, Window>,
+    salts: BTreeMap<Timestamp, [u8; 16]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    received_at: Timestamp,
+    windows: BTreeSet<Window>,
+    batch: StoredBatch,
+}
+
+impl MemoryCounters {
+    /// When a link was last followed, as far as windows are closed.
+    pub fn last_click(&self, link: LinkId) -> Option<Timestamp> {
+        self.state().last_clicks.get(&link).copied()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn closed_until(&self) -> Window {
+        self.closed_until.unwrap_or(Window::FIRST)
+    }
+
+    fn oldest(&self) -> Option<Window> {
+        let open = self.closed_until();
+        self.batches.values().filter_map(|entry| entry.windows.range(open..).next().copied()).min()
+    }
+
+    fn batches_in(&self, window: Window) -> impl Iterator<Item = &StoredBatch> {
+        self.batches
+            .values()
+            .filter(move |entry| entry.windows.contains(&window))
+            .map(|entry| &entry.batch)
+    }
+
+    fn write(&mut self, subject: Subject, start: Timestamp, span: Span, rollup: &Rollup) {
+        if let Subject::Link(link) = subject {
+            if self.forgotten.contains_key(&link) {
+                return;
+            }
+            self.totals.entry(link).or_default().merge(&rollup.totals);
+        }
+        self.rollups.insert((subject, start, span), rollup.encode());
+    }
+
+    /// The rows of a span that lie in the coarser span starting at `start`, removed.
+    fn take(
+        &mut self,
+        subject: Subject,
+        start: Timestamp,
+        of: Span,
+        ms: i64,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let keys: Vec<_> = self
+            .rollups
+            .range((subject, start, Span::Window)..(subject, start.plus_ms(ms), Span::Window))
+            .map(|(key, _)| *key)
+            .filter(|(_, _, span)| *span == of)
+            .collect();
+        keys.iter().filter_map(|key| self.rollups.remove(key)).map(|bytes| rollup(&bytes)).collect()
+    }
+}
+
+fn rollup(bytes: &[u8]) -> Result<Rollup, StoreError> {
+    Rollup::decode(bytes).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+impl CounterStore for MemoryCounters {
+    async fn store_batch(
+        &self,
+        batch: &ReceivedBatch,
+        now: Timestamp,
+    ) -> Result<Admission, StoreError> {
+        let state = &mut *self.state();
+        let (closed_until, oldest) = (state.closed_until(), state.oldest());
+        let (heard_at, ledger) = state.ledgers.entry(batch.id.source).or_default();
+        let admission = Admission::decide(batch, ledger, closed_until, oldest, now);
+        *heard_at = now;
+        state.account.accepted += admission.accepted;
+        state.account.stored += admission.stored();
+        state.account.duplicate += admission.duplicate;
+        state.account.late += admission.late;
+        if !admission.fresh.is_empty() {
+            state.last_row += 1;
+            let stored = StoredBatch {
+                row: state.last_row,
+                fresh: admission.fresh.clone(),
+                floor: admission.floor,
+                ceil: admission.ceil,
+                bytes: batch.bytes.clone(),
+            };
+            let windows = admission.windows.clone();
+            let entry = Entry { received_at: now, windows, batch: stored };
+            state.batches.insert(state.last_row, entry);
+        }
+        Ok(admission)
+    }
+
+    async fn report(&self, source: u64, accepted: u64, now: Timestamp) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        let (heard_at, ledger) = state.ledgers.entry(source).or_default();
+        let before = ledger.accepted();
+        ledger.report(accepted, now);
+        *heard_at = now;
+        state.account.accepted += ledger.accepted() - before;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<Open, StoreError> {
+        let state = self.state();
+        let open = state.closed_until();
+        let mut rows = state.batches.iter();
+        let first = rows.find(|(_, entry)| entry.windows.range(open..).next().is_some());
+        Ok(Open {
+            closed_until: open,
+            oldest: state.oldest(),
+            after_row: first.map_or(state.last_row, |(row, _)| row - 1),
+        })
+    }
+
+    async fn batches_after(
+        &self,
+        after_row: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredBatch>, StoreError> {
+        let state = self.state();
+        let behind = state.batches.range(after_row + 1..).take(limit);
+        Ok(behind.map(|(_, entry)| entry.batch.clone()).collect())
+    }
+
+    async fn batches_of(
+        &self,
+        window: Window,
+        after_row: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredBatch>, StoreError> {
+        let state = self.state();
+        let behind = state.batches_in(window).filter(|batch| after_row < batch.row);
+        Ok(behind.take(limit).cloned().collect())
+    }
+
+    async fn close_window(&self, closing: &ClosingWindow) -> Result<Closed, StoreError> {
+        let state = &mut *self.state();
+        let window = closing.window;
+        if window < state.closed_until() {
+            return Ok(Closed::Already);
+        }
+        let batches = state.batches_in(window).count() as u64;
+        if batches != closing.record.batches || state.oldest().is_some_and(|oldest| oldest < window)
+        {
+            return Ok(Closed::Changed);
+        }
+        for (subject, rollup) in &closing.counted.rollups {
+            state.write(*subject, window.start(), Span::Window, rollup);
+        }
+        for (link, at) in &closing.counted.last_clicks {
+            let last = state.last_clicks.entry(*link).or_insert(*at);
+            *last = (*last).max(*at);
+        }
+        state.windows.insert(window, closing.record);
+        state.closed_until = Some(window.next());
+        Ok(Closed::Closed)
+    }
+
+    async fn closed_window(&self, window: Window) -> Result<Option<WindowRecord>, StoreError> {
+        Ok(self.state().windows.get(&window).copied())
+    }
+
+    async fn rewrite_hour(
+        &self,
+        hour: Timestamp,
+        windows: &[(Window, WindowRecord)],
+        rollups: &Counted,
+    ) -> Result<bool, StoreError> {
+        let state = &mut *self.state();
+        let day = Span::Day.start(hour);
+        let compacted = state.rollups.keys().any(|(_, at, of)| (*at, *of) == (day, Span::Day));
+        let end = hour.plus_ms(Span::Hour.ms());
+        if compacted || state.closed_until().start() < end {
+            return Ok(false);
+        }
+        let old: Vec<_> =
+            state.rollups.keys().filter(|(_, at, _)| (hour..end).contains(at)).copied().collect();
+        for key in old {
+            let bytes = state.rollups.remove(&key).unwrap_or_default();
+            if let (Subject::Link(link), ..) = key {
+                state.totals.entry(link).or_default().subtract(&rollup(&bytes)?.totals);
+            }
+        }
+        for (subject, rollup) in &rollups.rollups {
+            state.write(*subject, hour, Span::Hour, rollup);
+        }
+        state.windows.extend(windows.iter().copied());
+        Ok(true)
+    }
+
+    async fn compact(
+        &self,
+        into: Span,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let state = &mut *self.state();
+        let Some(from) = into.finer() else {
+            return Ok(0);
+        };
+        let until = into.start(before.min(state.closed_until().start()));
+        let groups: BTreeSet<(Timestamp, Subject)> = state
+            .rollups
+            .keys()
+            .filter(|(_, at, span)| *span == from && *at < until)
+            .map(|(subject, at, _)| (into.start(*at), *subject))
+            .collect();
+        let mut done = 0;
+        for (start, subject) in groups.into_iter().take(limit) {
+            let mut parts = state.take(subject, start, into, into.ms())?;
+            parts.extend(state.take(subject, start, from, into.ms())?);
+            let merged = compact::merge(&parts);
+            state.rollups.insert((subject, start, into), merged.encode());
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    async fn read(
+        &self,
+        subject: Subject,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Reading, StoreError> {
+        let state = self.state();
+        let mut rows = Vec::new();
+        for ((of, start, span), bytes) in &state.rollups {
+            if *of == subject && (from..until).contains(start) {
+                rows.push(Row { start: *start, span: *span, rollup: rollup(bytes)? });
+            }
+        }
+        Ok(Reading { closed_until: state.closed_until(), rows })
+    }
+
+    async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError> {
+        let state = self.state();
+        let totals = ids.iter().map(|id| state.totals.get(id).copied().unwrap_or_default());
+        Ok((state.closed_until(), totals.collect()))
+    }
+
+    async fn delete_link_statistics(&self, link: LinkId) -> Result<(), StoreError> {
+        let state = &mut *self.state();
+        state.rollups.retain(|(subject, ..), _| *subject != Subject::Link(link));
+        state.totals.remove(&link);
+        state.last_clicks.remove(&link);
+        state.forgotten.insert(link, state.closed_until());
+        Ok(())
+    }
+
+    async fn delete_batches(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let state = &mut *self.state();
+        let open = state.closed_until();
+        let old: Vec<u64> = state
+            .batches
+            .iter()
+            .filter(|(_, entry)| entry.received_at < before)
+            .filter(|(_, entry)| entry.windows.range(open..).next().is_none())
+            .map(|(row, _)| *row)
+            .take(limit)
+            .collect();
+        for row in &old {
+            state.batches.remove(row);
+        }
+        Ok(old.len())
+    }
+
+    async fn account(&self, since: Timestamp) -> Result<Account, StoreError> {
+        let state = self.state();
+        let recent = state.ledgers.values().filter(|(heard_at, _)| since < *heard_at);
+        Ok(Account {
+            recent: recent.map(|(_, ledger)| ledger.clone()).collect(),
+            ..state.account
+        })
+    }
+
+    async fn salt(&self, day: Timestamp, candidate: [u8; 16]) -> Result<[u8; 16], StoreError> {
+        Ok(*self.state().salts.entry(day).or_insert(candidate))
+    }
+
+    async fn delete_salts(&self, until: Timestamp) -> Result<usize, StoreError> {
+        let state = &mut *self.state();
+        let before = state.salts.len();
+        state.salts.retain(|day, _| until < *day);
+        Ok(before - state.salts.len())
+    }
+}

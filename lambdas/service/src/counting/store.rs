@@ -1,0 +1,187 @@
+//! What counting asks of a store. Every method is one transaction: all of it happens or nothing,
+//! and what was answered is durable.
+
+use waypost_wire::time::Timestamp;
+
+use super::batch::{Admission, ReceivedBatch, StoredBatch};
+use super::ledger::Ledger;
+use super::rollup::{Rollup, Subject, Totals};
+use super::tally::Counted;
+use super::window::{Span, Window};
+use crate::model::LinkId;
+use crate::seams::StoreError;
+
+/// Where clicks and rollups live.
+///
+/// A window is closed if and only if it is before `closed_until`. That mark only ever rises, and
+/// no stored click is counted in a window before the mark as it was when the click was stored.
+pub trait CounterStore {
+    /// Stores what is new in a batch: books it in its source's ledger with
+    /// [`Admission::decide`], and keeps the batch if any of its clicks is fresh.
+    async fn store_batch(
+        &self,
+        batch: &ReceivedBatch,
+        now: Timestamp,
+    ) -> Result<Admission, StoreError>;
+
+    /// Books how many numbers a source has given ([`Ledger::report`]).
+    async fn report(&self, source: u64, accepted: u64, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Which windows are open.
+    async fn open(&self) -> Result<Open, StoreError>;
+
+    /// Batches in the order of their rows, from the one behind `after_row` on, at most `limit`.
+    async fn batches_after(
+        &self,
+        after_row: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredBatch>, StoreError>;
+
+    /// The same of those batches that have clicks in a window.
+    async fn batches_of(
+        &self,
+        window: Window,
+        after_row: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredBatch>, StoreError>;
+
+    /// Closes a window: writes its rollups and its record, adds to the totals of its links, moves
+    /// their last use forward, and moves `closed_until` behind the window.
+    async fn close_window(&self, closing: &ClosingWindow) -> Result<Closed, StoreError>;
+
+    /// What is known of a closed window; `None` if it is not closed, or had no clicks.
+    async fn closed_window(&self, window: Window) -> Result<Option<WindowRecord>, StoreError>;
+
+    /// Replaces all rollups of the hour that starts at `hour` by `rollups` and the records of its
+    /// windows by `windows`, and corrects the totals of the links by the difference, if
+    /// `closed_until` is not before the end of the hour and none of it is in rows of a day;
+    /// whether it is so.
+    ///
+    /// It writes knowingly what a window was closed with: only for counting history again.
+    async fn rewrite_hour(
+        &self,
+        hour: Timestamp,
+        windows: &[(Window, WindowRecord)],
+        rollups: &Counted,
+    ) -> Result<bool, StoreError>;
+
+    /// Replaces rows of the next finer span by their merge ([`Rollup::merge`] in the order of
+    /// time, then [`Rollup::fold`]) in rows of the span `into`, subject by subject, for whole
+    /// closed spans that end at or before `before`; at most `limit` merges, the oldest first.
+    /// Answers how many it made.
+    async fn compact(
+        &self,
+        into: Span,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StoreError>;
+
+    /// The rollups of a subject that start from `from` on and before `until`, oldest first.
+    async fn read(
+        &self,
+        subject: Subject,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Reading, StoreError>;
+
+    /// The clicks of each link in all closed windows, in the order of `ids`, and `closed_until`.
+    async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError>;
+
+    /// Removes all numbers of a link, and keeps closing windows from writing new ones.
+    async fn delete_link_statistics(&self, link: LinkId) -> Result<(), StoreError>;
+
+    /// Removes batches that arrived before `before` and have no clicks in an open window, at most
+    /// `limit`; how many.
+    async fn delete_batches(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// The account of all sources, and of those heard of after `since` one by one.
+    async fn account(&self, since: Timestamp) -> Result<Account, StoreError>;
+
+    /// The salt of the day that starts at `day`: `candidate`, unless it has one already.
+    async fn salt(&self, day: Timestamp, candidate: [u8; 16]) -> Result<[u8; 16], StoreError>;
+
+    /// Removes the salts of the days that start before or at `until`; how many.
+    async fn delete_salts(&self, until: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// Which windows are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The first window that is not closed.
+    pub closed_until: Window,
+    /// The oldest open window that has clicks.
+    pub oldest: Option<Window>,
+    /// All batches with clicks in open windows are behind this row.
+    pub after_row: u64,
+}
+
+/// What a window is closed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosingWindow {
+    /// The window.
+    pub window: Window,
+    /// Its rollups.
+    pub counted: Counted,
+    /// What stays known of it.
+    pub record: WindowRecord,
+}
+
+/// What stays known of a closed window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowRecord {
+    /// Batches that have clicks in it.
+    pub batches: u64,
+    /// SHA-256 over its rollups: see [`super::close::digest`].
+    pub digest: [u8; 32],
+    /// 1, and one more each time it was counted again by other rules.
+    pub revision: u32,
+    /// When it was closed, or last counted again.
+    pub closed_at: Timestamp,
+}
+
+/// How closing a window ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It was closed before; nothing was written.
+    Already,
+    /// It has more batches than were counted, or an older window with clicks is open; nothing was
+    /// written.
+    Changed,
+    /// Durable.
+    Closed,
+}
+
+/// The rollups of a subject, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The first window that was not closed: none of its clicks is in `rows`.
+    pub closed_until: Window,
+    /// Every closed click of the span of time is in exactly one of them.
+    pub rows: Vec<Row>,
+}
+
+/// A stored rollup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// When the span it covers starts.
+    pub start: Timestamp,
+    /// How long that is.
+    pub span: Span,
+    /// What is in it.
+    pub rollup: Rollup,
+}
+
+/// The account of all sources, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Numbers given.
+    pub accepted: u64,
+    /// Clicks stored, each once.
+    pub stored: u64,
+    /// Clicks that arrived again.
+    pub duplicate: u64,
+    /// Clicks that arrived after their window had closed.
+    pub late: u64,
+    /// The sources heard of lately.
+    pub recent: Vec<Ledger>,
+}

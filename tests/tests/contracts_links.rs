@@ -1,0 +1,75 @@
+//! The contract of `LinkStore`, kept by each implementation.
+
+use tempfile::TempDir;
+use waypost_native::sqlite::{Db, DbOptions, FILE_NAME};
+
+/// A database that goes away with the test.
+fn database() -> (Db, TempDir) {
+    let directory = tempfile::tempdir().expect("a directory for the database");
+    let db = Db::open(&directory.path().join(FILE_NAME), &DbOptions::default());
+    (db.expect("a new database opens"), directory)
+}
+
+macro_rules! kept {
+    ($($theme:ident: $($behaviour:ident),* $(,)?;)*) => {
+        mod memory {$($(
+            #[tokio::test]
+            async fn $behaviour() {
+                let store = waypost_service::memory::MemoryLinks::default();
+                waypost_tests::contracts::links::$theme::$behaviour(&store).await;
+            }
+        )*)*}
+
+        mod sqlite {$($(
+            #[tokio::test]
+            async fn $behaviour() {
+                let (store, _directory) = super::database();
+                waypost_tests::contracts::links::$theme::$behaviour(&store).await;
+            }
+        )*)*}
+    };
+}
+
+kept! {
+    contention:
+        leases_never_overlap,
+        one_idempotency_key_makes_one_link,
+        one_of_a_thousand_gets_the_slug,
+        one_of_many_updates_is_written,
+        uses_are_exact;
+    due:
+        an_edit_moves_what_is_due,
+        ended_quarantines,
+        expired_links,
+        recompilations,
+        transitions,
+        unused_links,
+        what_is_due_comes_in_pages;
+    lists:
+        a_foreign_cursor_is_refused,
+        a_walk_is_stable_while_links_change,
+        an_edit_moves_a_link_between_lists,
+        every_combination_of_filters,
+        lists_show_the_live_state,
+        pages_join_without_gap;
+    searches:
+        a_rare_link_is_found,
+        all_texts_of_a_link_are_searched,
+        long_texts_are_compared_whole,
+        searches_follow_edits,
+        text_means_itself;
+    writes:
+        a_deleted_holder_is_replaced_only_on_demand,
+        a_link_is_read_back_whole,
+        a_purge_leaves_no_trace,
+        a_stale_update_writes_nothing,
+        a_taken_slug_is_refused,
+        an_external_id_has_one_link,
+        an_id_is_never_used_twice,
+        an_idempotency_key_creates_once,
+        an_update_replaces_everything,
+        idempotency_keys_are_forgotten,
+        leases_follow_each_other,
+        only_a_deleted_link_is_purged,
+        uses_end_at_the_limit;
+}
