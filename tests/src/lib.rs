@@ -1,3 +1,8 @@
-//! placeholder
+//! What every part of Waypost is held to: cases as data, contracts of the seams, and what runs them.
 
 pub mod contracts;
+pub mod case;
+pub mod host;
+pub mod hosts;
+pub mod report;
+pub mod seed;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use waypost_service::links::Host;
 
 use crate::ambient::Ambient;
-use crate::counting::Counting;
 use crate::records::Records;
 use crate::sqlite::Db;
 
@@ -14,17 +13,15 @@ use crate::sqlite::Db;
 pub struct NativeHost {
     /// Time, randomness, sleep.
     pub ambient: Ambient,
-    /// Links and keys.
+    /// Links, keys and numbers of clicks.
     pub db: Db,
-    /// Numbers of clicks.
-    pub counting: Arc<Counting>,
     /// The cache.
     pub records: Arc<Records<Ambient>>,
 }
 
 impl Host for NativeHost {
     type Ambient = Ambient;
-    type Clicks = Counting;
+    type Counters = Db;
     type Keys = Db;
     type Links = Db;
     type Records = Records<Ambient>;
@@ -33,8 +30,8 @@ impl Host for NativeHost {
         &self.ambient
     }
 
-    fn clicks(&self) -> &Counting {
-        &self.counting
+    fn counters(&self) -> &Db {
+        &self.db
     }
 
     fn keys(&self) -> &Db {

@@ -1,6 +1,9 @@
 //! From settings and keys to the values that everything else is handed.
 
+use std::num::NonZeroU32;
+
 use waypost_core::policy::{Domain, Policy, Secrets as PolicySecrets};
+use waypost_service::cleanup::Retention;
 use waypost_service::codes::{Sequence, Snowflake, Strategy};
 use waypost_service::destination::DestinationRules;
 use waypost_service::draft::{DomainRules, DraftRules};
@@ -68,7 +71,13 @@ fn check(domain: &DomainSettings, secrets: &Secrets) -> Option<CheckKey> {
 pub fn service_settings(settings: &Settings) -> ServiceSettings {
     ServiceSettings {
         admin_key: settings.admin_key.as_deref().and_then(|key| AdminKey::new(key).ok()),
-        quarantine_days: settings.quarantine_days,
+        retention: Retention {
+            expired_grace_days: settings.expired_grace_days,
+            unused_after_days: Some(settings.unused_after_days).filter(|days| *days > 0),
+            quarantine_days: settings.quarantine_days,
+            raw_days: settings.raw_retention_days,
+        },
+        cleanup_per_second_max: NonZeroU32::new(settings.cleanup_per_second).unwrap_or(NonZeroU32::MIN),
         edits_visible_within_seconds: 0,
     }
 }

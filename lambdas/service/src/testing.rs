@@ -1,32 +1,33 @@
 //! A host in memory, with a clock that stands still: what tests of the whole service run on.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use waypost_core::policy::{Domain, Policy, Secrets};
 use waypost_wire::check::CheckKey;
+use waypost_wire::click::{BatchWriter, Click, Target};
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::{Clock, Entropy, FixedClock, Pause, SeededEntropy};
 use crate::cleanup::Retention;
 use crate::codes::{NoMachine, Snowflake, Strategy};
+use crate::counting::ingest::{IngestError, ingest};
+use crate::counting::memory::MemoryCounters;
 use crate::destination::DestinationRules;
 use crate::draft::{DomainRules, DraftRules};
-use crate::links::{Counted, Host, RecordSink, Service, Settings};
+use crate::links::{Host, RecordSink, Service, Settings};
 use crate::memory::{MemoryKeys, MemoryLinks};
 use crate::model::LinkId;
-use crate::seams::StoreError;
 use crate::slug::SlugRules;
 
 /// Everything a service needs, in memory.
 pub struct MemoryHost {
     /// Time and randomness.
     pub ambient: FixedAmbient,
-    /// Clicks as the test sets them.
-    pub counted: FixedCounts,
+    /// Clicks and statistics.
+    pub counters: MemoryCounters,
     /// API keys.
     pub keys: MemoryKeys,
     /// Links.
@@ -44,17 +45,37 @@ impl MemoryHost {
                 entropy: SeededEntropy::new(1),
                 paused_ms: AtomicU64::new(0),
             },
-            counted: FixedCounts::default(),
+            counters: MemoryCounters::default(),
             keys: MemoryKeys::default(),
             links: MemoryLinks::default(),
             records: RecordLog::default(),
         }
     }
+
+    /// A link was followed `count` times, at most 500, at `at`; `source` is the number of a host
+    /// that did nothing else.
+    ///
+    /// # Errors
+    /// If the clicks are no batch.
+    pub async fn follow(
+        &self,
+        source: u64,
+        id: LinkId,
+        at: Timestamp,
+        count: usize,
+    ) -> Result<(), IngestError> {
+        let mut batch = BatchWriter::new(source, 0);
+        let click = Click { link_id: id.0, at, target: Target::Default, ..Click::default() };
+        for _ in 0..count {
+            batch.push(&click);
+        }
+        ingest(&self.counters, batch.finish(), at).await.map(drop)
+    }
 }
 
 impl Host for MemoryHost {
     type Ambient = FixedAmbient;
-    type Counted = FixedCounts;
+    type Counters = MemoryCounters;
     type Keys = MemoryKeys;
     type Links = MemoryLinks;
     type Records = RecordLog;
@@ -63,8 +84,8 @@ impl Host for MemoryHost {
         &self.ambient
     }
 
-    fn counted(&self) -> &FixedCounts {
-        &self.counted
+    fn counters(&self) -> &MemoryCounters {
+        &self.counters
     }
 
     fn keys(&self) -> &MemoryKeys {
@@ -111,66 +132,6 @@ impl Entropy for FixedAmbient {
 impl Pause for FixedAmbient {
     async fn pause_ms(&self, ms: u64) {
         self.paused_ms.fetch_add(ms, Ordering::SeqCst);
-    }
-}
-
-/// Counts that a test sets.
-#[derive(Debug, Default)]
-pub struct FixedCounts {
-    clicks: Mutex<BTreeMap<LinkId, u64>>,
-    raw_received_at: Mutex<Vec<Timestamp>>,
-    salts_of: Mutex<Vec<Timestamp>>,
-}
-
-impl FixedCounts {
-    /// The link was followed so often.
-    pub fn set_clicks(&self, id: LinkId, clicks: u64) {
-        lock(&self.clicks).insert(id, clicks);
-    }
-
-    /// A raw batch was received.
-    pub fn add_raw(&self, received_at: Timestamp) {
-        lock(&self.raw_received_at).push(received_at);
-    }
-
-    /// A salt was made.
-    pub fn add_salt(&self, made_at: Timestamp) {
-        lock(&self.salts_of).push(made_at);
-    }
-
-    /// Links with clicks, raw batches, salts.
-    pub fn left(&self) -> (Vec<LinkId>, usize, usize) {
-        let links = lock(&self.clicks).keys().copied().collect();
-        (links, lock(&self.raw_received_at).len(), lock(&self.salts_of).len())
-    }
-}
-
-const SALT_MS: i64 = 48 * 60 * 60 * 1_000;
-
-impl Counted for FixedCounts {
-    async fn clicks(&self, ids: &[LinkId]) -> Result<Vec<u64>, StoreError> {
-        let clicks = lock(&self.clicks);
-        Ok(ids.iter().map(|id| clicks.get(id).copied().unwrap_or_default()).collect())
-    }
-
-    async fn forget_link(&self, id: LinkId) -> Result<(), StoreError> {
-        lock(&self.clicks).remove(&id);
-        Ok(())
-    }
-
-    async fn forget_raw(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut raw = lock(&self.raw_received_at);
-        raw.sort_unstable();
-        let count = raw.iter().take(limit).take_while(|at| **at < before).count();
-        raw.drain(..count);
-        Ok(count)
-    }
-
-    async fn forget_salts(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let mut salts = lock(&self.salts_of);
-        let count = salts.len();
-        salts.retain(|made_at| now.ms_since(*made_at) < SALT_MS);
-        Ok(count - salts.len())
     }
 }
 

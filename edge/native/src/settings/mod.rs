@@ -95,6 +95,9 @@ pub struct Settings {
     pub allow_shorteners: bool,
     /// How long a deleted or expired slug answers 410.
     pub quarantine_days: u32,
+    /// How long an expired link stays before it is cleaned up; until then its owner can extend it,
+    /// and its `expired_destination` works.
+    pub expired_grace_days: u32,
     /// Links not followed for this long are cleaned up; 0 never.
     pub unused_after_days: u32,
     /// How long raw clicks are kept.
@@ -164,6 +167,7 @@ impl Settings {
             allow_private_destinations: from.flag_or("allow_private_destinations", false),
             allow_shorteners: from.flag_or("allow_shorteners", false),
             quarantine_days: from.number("quarantine_days", 0, 36_500) as u32,
+            expired_grace_days: from.number("expired_grace_days", 0, 36_500) as u32,
             unused_after_days: from.number("unused_after_days", 0, 36_500) as u32,
             raw_retention_days: from.number("raw_retention_days", 1, 3_650) as u32,
             cleanup_at: from.time_of_day("cleanup_at"),

@@ -55,7 +55,8 @@ pub const SEQUENCE_MAX: u64 = 1 << 48;
 /// A hit, as its host saw it. Nothing in it leads back to a person; an address is never in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Click<'a> {
-    /// The link followed; 0 for an orphan, a visit to a slug that is not there.
+    /// The link followed, a number of 63 bits; 0 for an orphan, a visit to a slug that is not
+    /// there.
     pub link_id: u64,
     /// The slug asked for, if it was an orphan; else empty.
     pub slug: &'a str,

@@ -34,7 +34,7 @@ pub enum BatchError {
     TextLength,
     /// The position of a text or link behind the end of its table.
     Position,
-    /// A link with the id 0.
+    /// A link with the id 0, or with one of more than 63 bits.
     LinkId,
     /// No click at all.
     NoClicks,
@@ -226,7 +226,8 @@ fn texts<'a>(from: &mut Reader<'a>) -> Result<Vec<&'a str>, BatchError> {
 fn links<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], BatchError> {
     let count = usize::try_from(from.number()?).unwrap_or(usize::MAX);
     let links = from.take(count.saturating_mul(8))?;
-    match links.chunks_exact(8).any(|id| id == [0; 8]) {
+    let no_id = |id: &[u8]| id == [0; 8] || id.first().is_some_and(|byte| *byte >= 0x80);
+    match links.chunks_exact(8).any(no_id) {
         true => Err(BatchError::LinkId),
         false => Ok(links),
     }

@@ -172,7 +172,7 @@ mod tests {
         for (text, kind, pointer) in [
             (r#"{"names": ["a", 3]}"#, Kind::InvalidRequest, Some("/names/1")),
             (r#"{"names": [], "a/b": 1}"#, Kind::InvalidRequest, Some("/a~1b")),
-            (r#"{"names": [], "names": []}"#, Kind::InvalidRequest, Some("/names")),
+            (r#"{"names": [], "names": []}"#, Kind::InvalidRequest, Some("")),
             ("{}", Kind::InvalidRequest, Some("")),
             (" [[\"a\"]]", Kind::InvalidRequest, Some("")),
             ("3", Kind::InvalidRequest, Some("")),

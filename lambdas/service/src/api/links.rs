@@ -106,7 +106,7 @@ pub(super) async fn list<H: Host>(call: &Call<'_, H>) -> Result<Response<Bytes>,
 
 /// A link with its entity tag.
 async fn one<H: Host>(call: &Call<'_, H>, link: &Link) -> Result<Response<Bytes>, Problem> {
-    let clicks = call.service.clicks(link.id).await?;
+    let clicks = call.service.clicks(&[link.id]).await?.into_iter().sum();
     let response = answer::json(StatusCode::OK, &call.service.view(link, clicks, call.now))?;
     answer::with(response, ETAG, etag(link.version))
 }

@@ -19,10 +19,11 @@ mod stats;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::{Clock, Draws};
+use crate::keys::Role;
 use crate::links::{Host, Service};
 use crate::problem::Problem;
 
@@ -92,6 +93,21 @@ pub async fn handle<H: Host>(
         Method::HEAD => without_body(response),
         _ => response,
     }
+}
+
+/// Whether a request carries a key of at least `role`: for what a host answers beside the API.
+///
+/// # Errors
+/// [`Kind::Unauthenticated`], [`Kind::Forbidden`], or the store's fault.
+pub async fn authorize<H: Host>(
+    service: &Service<H>,
+    headers: &HeaderMap,
+    role: Role,
+) -> Result<(), Problem> {
+    let now = service.host.ambient().now();
+    let admin_key = service.settings.admin_key.as_ref();
+    let principal = auth::authenticate(headers, admin_key, service.host.keys(), now).await?;
+    principal.require(role)
 }
 
 async fn dispatch<H: Host>(

@@ -58,7 +58,7 @@ pub struct Admission {
     pub windows: BTreeSet<Window>,
     /// How many clicks were stored before.
     pub duplicate: u64,
-    /// How many fresh clicks are counted in `floor` because their window is closed.
+    /// How many fresh clicks are counted in `floor` because their own window is sealed.
     pub late: u64,
     /// By how much the accepted numbers of the source grew.
     pub accepted: u64,
@@ -67,18 +67,14 @@ pub struct Admission {
 impl Admission {
     /// Decides on a batch that arrived at `now`, and books it in its source's ledger.
     ///
-    /// `closed_until` is the first window that was not closed yet, `oldest` the oldest such
-    /// window that has clicks.
+    /// No click is counted in a window before `sealed_until`.
     pub fn decide(
         batch: &ReceivedBatch,
         ledger: &mut Ledger,
-        closed_until: Window,
-        oldest: Option<Window>,
+        sealed_until: Window,
         now: Timestamp,
     ) -> Self {
-        // A window without clicks that is due counts as closed: nobody will come back to it.
-        let due = Window::oldest_open(now);
-        let floor = closed_until.max(oldest.unwrap_or(due).min(due));
+        let floor = sealed_until;
         // A host whose clock is ahead cannot write into the future.
         let ceil = floor.max(Window::of(now));
         let before = ledger.accepted();

@@ -27,14 +27,26 @@ struct State {
     last_row: u64,
     ledgers: BTreeMap<u64, (Timestamp, Ledger)>,
     account: Account,
-    closed_until: Option<Window>,
+    marks: Marks,
     windows: BTreeMap<Window, WindowRecord>,
     /// As bytes, so that what is read was written and read back.
     rollups: BTreeMap<(Subject, Timestamp, Span), Vec<u8>>,
     totals: BTreeMap<LinkId, Totals>,
     last_clicks: BTreeMap<LinkId, Timestamp>,
-    forgotten: BTreeMap<LinkId, Window>,
+    forgotten: BTreeMap<LinkId, Timestamp>,
     salts: BTreeMap<Timestamp, [u8; 16]>,
+}
+
+#[derive(Debug)]
+struct Marks {
+    sealed_until: Window,
+    closed_until: Window,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { sealed_until: Window::FIRST, closed_until: Window::FIRST }
+    }
 }
 
 #[derive(Debug)]
@@ -56,12 +68,8 @@ impl MemoryCounters {
 }
 
 impl State {
-    fn closed_until(&self) -> Window {
-        self.closed_until.unwrap_or(Window::FIRST)
-    }
-
     fn oldest(&self) -> Option<Window> {
-        let open = self.closed_until();
+        let open = self.marks.closed_until;
         self.batches.values().filter_map(|entry| entry.windows.range(open..).next().copied()).min()
     }
 
@@ -111,9 +119,8 @@ impl CounterStore for MemoryCounters {
         now: Timestamp,
     ) -> Result<Admission, StoreError> {
         let state = &mut *self.state();
-        let (closed_until, oldest) = (state.closed_until(), state.oldest());
         let (heard_at, ledger) = state.ledgers.entry(batch.id.source).or_default();
-        let admission = Admission::decide(batch, ledger, closed_until, oldest, now);
+        let admission = Admission::decide(batch, ledger, state.marks.sealed_until, now);
         *heard_at = now;
         state.account.accepted += admission.accepted;
         state.account.stored += admission.stored();
@@ -147,11 +154,12 @@ impl CounterStore for MemoryCounters {
 
     async fn open(&self) -> Result<Open, StoreError> {
         let state = self.state();
-        let open = state.closed_until();
+        let Marks { sealed_until, closed_until } = state.marks;
         let mut rows = state.batches.iter();
-        let first = rows.find(|(_, entry)| entry.windows.range(open..).next().is_some());
+        let first = rows.find(|(_, entry)| entry.windows.range(closed_until..).next().is_some());
         Ok(Open {
-            closed_until: open,
+            sealed_until,
+            closed_until,
             oldest: state.oldest(),
             after_row: first.map_or(state.last_row, |(row, _)| row - 1),
         })
@@ -178,16 +186,17 @@ impl CounterStore for MemoryCounters {
         Ok(behind.take(limit).cloned().collect())
     }
 
+    async fn seal(&self, until: Window) -> Result<(), StoreError> {
+        let marks = &mut self.state().marks;
+        marks.sealed_until = marks.sealed_until.max(until);
+        Ok(())
+    }
+
     async fn close_window(&self, closing: &ClosingWindow) -> Result<Closed, StoreError> {
         let state = &mut *self.state();
         let window = closing.window;
-        if window < state.closed_until() {
+        if window < state.marks.closed_until {
             return Ok(Closed::Already);
-        }
-        let batches = state.batches_in(window).count() as u64;
-        if batches != closing.record.batches || state.oldest().is_some_and(|oldest| oldest < window)
-        {
-            return Ok(Closed::Changed);
         }
         for (subject, rollup) in &closing.counted.rollups {
             state.write(*subject, window.start(), Span::Window, rollup);
@@ -196,8 +205,10 @@ impl CounterStore for MemoryCounters {
             let last = state.last_clicks.entry(*link).or_insert(*at);
             *last = (*last).max(*at);
         }
-        state.windows.insert(window, closing.record);
-        state.closed_until = Some(window.next());
+        if closing.record.batches > 0 {
+            state.windows.insert(window, closing.record);
+        }
+        state.marks.closed_until = window.next();
         Ok(Closed::Closed)
     }
 
@@ -215,7 +226,7 @@ impl CounterStore for MemoryCounters {
         let day = Span::Day.start(hour);
         let compacted = state.rollups.keys().any(|(_, at, of)| (*at, *of) == (day, Span::Day));
         let end = hour.plus_ms(Span::Hour.ms());
-        if compacted || state.closed_until().start() < end {
+        if compacted || state.marks.closed_until.start() < end {
             return Ok(false);
         }
         let old: Vec<_> =
@@ -243,7 +254,7 @@ impl CounterStore for MemoryCounters {
         let Some(from) = into.finer() else {
             return Ok(0);
         };
-        let until = into.start(before.min(state.closed_until().start()));
+        let until = into.start(before.min(state.marks.closed_until.start()));
         let groups: BTreeSet<(Timestamp, Subject)> = state
             .rollups
             .keys()
@@ -274,27 +285,31 @@ impl CounterStore for MemoryCounters {
                 rows.push(Row { start: *start, span: *span, rollup: rollup(bytes)? });
             }
         }
-        Ok(Reading { closed_until: state.closed_until(), rows })
+        Ok(Reading { closed_until: state.marks.closed_until, rows })
     }
 
     async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError> {
         let state = self.state();
         let totals = ids.iter().map(|id| state.totals.get(id).copied().unwrap_or_default());
-        Ok((state.closed_until(), totals.collect()))
+        Ok((state.marks.closed_until, totals.collect()))
     }
 
-    async fn delete_link_statistics(&self, link: LinkId) -> Result<(), StoreError> {
+    async fn delete_link_statistics(
+        &self,
+        link: LinkId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let state = &mut *self.state();
         state.rollups.retain(|(subject, ..), _| *subject != Subject::Link(link));
         state.totals.remove(&link);
         state.last_clicks.remove(&link);
-        state.forgotten.insert(link, state.closed_until());
+        state.forgotten.insert(link, now);
         Ok(())
     }
 
     async fn delete_batches(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let state = &mut *self.state();
-        let open = state.closed_until();
+        let open = state.marks.closed_until;
         let old: Vec<u64> = state
             .batches
             .iter()
@@ -306,6 +321,7 @@ impl CounterStore for MemoryCounters {
         for row in &old {
             state.batches.remove(row);
         }
+        state.forgotten.retain(|_, at| before <= *at);
         Ok(old.len())
     }
 

@@ -9,7 +9,20 @@
 //! batch and one window for ever. A window's rollups are a pure function of the stored batches
 //! that touch it; nothing is ever added to a number that a repetition could add again.
 
+pub mod batch;
 pub mod classify;
+pub mod close;
+pub mod compact;
+pub mod ingest;
+pub mod integrity;
+pub mod ledger;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
+pub mod open;
+pub mod read;
 pub mod rollup;
+pub mod salts;
 pub mod sketch;
+pub mod store;
+pub mod tally;
 pub mod window;

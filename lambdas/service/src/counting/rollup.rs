@@ -70,6 +70,26 @@ pub enum Dimension {
     Slug = 15,
 }
 
+impl Subject {
+    /// The number this subject is stored under. Ids of links have 63 bits and are not 0.
+    pub const fn code(self) -> i64 {
+        match self {
+            Self::Site => 0,
+            Self::Orphans => -1,
+            Self::Link(LinkId(id)) => id.cast_signed(),
+        }
+    }
+
+    /// The subject stored under a number.
+    pub const fn from_code(code: i64) -> Self {
+        match code {
+            0 => Self::Site,
+            -1 => Self::Orphans,
+            id => Self::Link(LinkId(id.cast_unsigned())),
+        }
+    }
+}
+
 impl Dimension {
     /// Every dimension, in the order of the codes.
     pub const ALL: [Self; 16] = [
@@ -144,6 +164,13 @@ impl Totals {
     /// Adds clicks of a class.
     pub const fn add(&mut self, class: Class, clicks: u64) {
         self.0[class as usize] += clicks;
+    }
+
+    /// Takes other clicks away, which were added before.
+    pub fn subtract(&mut self, other: &Self) {
+        for (clicks, others) in self.0.iter_mut().zip(other.0) {
+            *clicks = clicks.saturating_sub(others);
+        }
     }
 
     /// Adds other clicks.

@@ -13,8 +13,9 @@ use crate::seams::StoreError;
 
 /// Where clicks and rollups live.
 ///
-/// A window is closed if and only if it is before `closed_until`. That mark only ever rises, and
-/// no stored click is counted in a window before the mark as it was when the click was stored.
+/// Two marks only ever rise. No click is counted in a window before `sealed_until`, as it was when
+/// the click was stored; so what is counted in such a window is settled. The windows before
+/// `closed_until` are closed: they have been counted, for good.
 pub trait CounterStore {
     /// Stores what is new in a batch: books it in its source's ledger with
     /// [`Admission::decide`], and keeps the batch if any of its clicks is fresh.
@@ -45,8 +46,12 @@ pub trait CounterStore {
         limit: usize,
     ) -> Result<Vec<StoredBatch>, StoreError>;
 
-    /// Closes a window: writes its rollups and its record, adds to the totals of its links, moves
-    /// their last use forward, and moves `closed_until` behind the window.
+    /// Moves `sealed_until` to `until`, unless it is there or further.
+    async fn seal(&self, until: Window) -> Result<(), StoreError>;
+
+    /// Closes a sealed window, the oldest that is open and has clicks: writes its rollups, its
+    /// record if it has clicks, adds to the totals of its links, moves their last use forward, and
+    /// moves `closed_until` behind the window.
     async fn close_window(&self, closing: &ClosingWindow) -> Result<Closed, StoreError>;
 
     /// What is known of a closed window; `None` if it is not closed, or had no clicks.
@@ -87,8 +92,10 @@ pub trait CounterStore {
     /// The clicks of each link in all closed windows, in the order of `ids`, and `closed_until`.
     async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError>;
 
-    /// Removes all numbers of a link, and keeps closing windows from writing new ones.
-    async fn delete_link_statistics(&self, link: LinkId) -> Result<(), StoreError>;
+    /// Removes all numbers of a link. Until batches that arrived before `now` are removed
+    /// ([`CounterStore::delete_batches`]), no window writes new ones.
+    async fn delete_link_statistics(&self, link: LinkId, now: Timestamp)
+    -> Result<(), StoreError>;
 
     /// Removes batches that arrived before `before` and have no clicks in an open window, at most
     /// `limit`; how many.
@@ -107,6 +114,8 @@ pub trait CounterStore {
 /// Which windows are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
+    /// No click is stored in a window before this one any more.
+    pub sealed_until: Window,
     /// The first window that is not closed.
     pub closed_until: Window,
     /// The oldest open window that has clicks.
@@ -144,9 +153,6 @@ pub struct WindowRecord {
 pub enum Closed {
     /// It was closed before; nothing was written.
     Already,
-    /// It has more batches than were counted, or an older window with clicks is open; nothing was
-    /// written.
-    Changed,
     /// Durable.
     Closed,
 }

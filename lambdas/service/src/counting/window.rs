@@ -8,22 +8,17 @@ pub const WINDOW_MS: i64 = 10 * 60 * 1_000;
 /// How long after its end a window waits for clicks under way before it closes.
 pub const GRACE_MS: i64 = 2 * 60 * 1_000;
 
-const HOUR_MS: i64 = 60 * 60 * 1_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
-
 /// A window, by its start: Unix milliseconds, a multiple of [`WINDOW_MS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window(i64);
 
 impl Window {
+    /// The first there is.
+    pub const FIRST: Self = Self::of(Timestamp(i64::MIN));
+
     /// The window a point in time is in.
     pub const fn of(at: Timestamp) -> Self {
         Self(floor(at.0, WINDOW_MS))
-    }
-
-    /// The oldest window that is not due to close at `now`.
-    pub const fn oldest_open(now: Timestamp) -> Self {
-        Self::of(now.plus_ms(-GRACE_MS))
     }
 
     /// Its first moment.
@@ -43,7 +38,7 @@ impl Window {
 
     /// Whether it may be closed: its end and the grace are over.
     pub fn is_due(self, now: Timestamp) -> bool {
-        self < Self::oldest_open(now)
+        self.end().plus_ms(GRACE_MS) <= now
     }
 }
 
@@ -63,8 +58,17 @@ impl Span {
     pub const fn ms(self) -> i64 {
         match self {
             Self::Window => WINDOW_MS,
-            Self::Hour => HOUR_MS,
-            Self::Day => DAY_MS,
+            Self::Hour => 60 * 60 * 1_000,
+            Self::Day => 24 * 60 * 60 * 1_000,
+        }
+    }
+
+    /// The kind of span that this one is made up of.
+    pub const fn finer(self) -> Option<Self> {
+        match self {
+            Self::Window => None,
+            Self::Hour => Some(Self::Window),
+            Self::Day => Some(Self::Hour),
         }
     }
 
@@ -103,7 +107,6 @@ mod tests {
         let window = Window::of(Timestamp(0));
         assert!(!window.is_due(Timestamp(WINDOW_MS + GRACE_MS - 1)));
         assert!(window.is_due(Timestamp(WINDOW_MS + GRACE_MS)));
-        assert_eq!(Window::oldest_open(Timestamp(WINDOW_MS + GRACE_MS)), window.next());
     }
 
     #[test]
@@ -112,7 +115,7 @@ mod tests {
             let window = Window::of(Timestamp(at));
             assert!(window.start() <= window.next().start());
             assert_eq!(window.start().0 % WINDOW_MS, 0);
-            Window::oldest_open(Timestamp(at));
+            window.is_due(Timestamp(at));
         }
     }
 

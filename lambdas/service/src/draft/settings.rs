@@ -129,9 +129,7 @@ pub(super) fn apply(
                     link.destination = url;
                 }
             }
-            "disabled" => put(&mut link.disabled, value, false, |value| {
-                to.boolean(at, value)
-            }),
+            "disabled" => flag(to, &mut link.disabled, at, value),
             "expired_destination" => put(&mut link.expired_destination, value, None, |value| {
                 to.web_url(at, value).map(Some)
             }),
@@ -141,20 +139,12 @@ pub(super) fn apply(
             "external_id" => put(&mut link.external_id, value, None, |value| {
                 to.line(at, value, EXTERNAL_ID_MAX_CHARS).map(Some)
             }),
-            "forward_path" => {
-                put(&mut link.forward_path, value, false, |value| {
-                    to.boolean(at, value)
-                });
-            }
-            "forward_query" => {
-                put(&mut link.forward_query, value, false, |value| {
-                    to.boolean(at, value)
-                });
-            }
+            "forward_path" => flag(to, &mut link.forward_path, at, value),
+            "forward_query" => flag(to, &mut link.forward_query, at, value),
             "ios_destination" => put(&mut link.ios_destination, value, None, |value| {
                 to.any_url(at, value).map(Some)
             }),
-            "keep" => put(&mut link.keep, value, false, |value| to.boolean(at, value)),
+            "keep" => flag(to, &mut link.keep, at, value),
             "max_clicks" => put(&mut link.max_clicks, value, None, |value| {
                 to.number(at, value, 1, MAX_CLICKS_MAX).map(Some)
             }),
@@ -183,6 +173,10 @@ pub(super) fn apply(
             _ => not_settable(to, at, name),
         }
     }
+}
+
+fn flag(to: &mut Checker<'_>, into: &mut bool, at: At<'_>, value: &Value) {
+    put(into, value, false, |value| to.boolean(at, value));
 }
 
 fn not_settable(to: &mut Checker<'_>, at: At<'_>, name: &str) {

@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
-use super::{Counted, Host, RecordSink, Service, clock_fault};
+use super::{Host, RecordSink, Service, clock_fault};
 use crate::ambient::Draws;
 use crate::codes::{Block, Candidate, CodeFault, Strategy};
+use crate::counting::store::CounterStore;
 use crate::draft::parse_new;
 use crate::model::{Link, LinkId};
 use crate::password;
@@ -163,7 +164,7 @@ impl<H: Host> Service<H> {
         let remembered = remembered.map(|entry| Idempotency { answer: answer.clone(), ..entry });
         let links = self.host.links();
         if replace {
-            self.forget_deleted(&stored.key).await?;
+            self.forget_deleted(&stored.key, now).await?;
         }
         match links.create(&stored, remembered.as_ref(), replace, now).await? {
             Created::Created => {
@@ -181,10 +182,10 @@ impl<H: Host> Service<H> {
 
     /// Forgets the statistics of the deleted link that is about to be replaced. Before the write,
     /// as nobody would find them after it; until then they only described a deleted link.
-    async fn forget_deleted(&self, key: &LinkKey) -> Result<(), Problem> {
+    async fn forget_deleted(&self, key: &LinkKey, now: Timestamp) -> Result<(), Problem> {
         match self.host.links().link(key).await? {
             Some(StoredLink { link: Link { id, deleted_at: Some(_), .. }, .. }) => {
-                Ok(self.host.counted().forget_link(id).await?)
+                Ok(self.host.counters().delete_link_statistics(id, now).await?)
             }
             _ => Ok(()),
         }

@@ -66,7 +66,12 @@ impl<H: Host> Service<H> {
     }
 
     /// Marks a link as used up, as long as its limit is still the one that was reached.
-    async fn mark_used_up(&self, id: LinkId, limit: u64, now: Timestamp) -> Result<(), Problem> {
+    pub(super) async fn mark_used_up(
+        &self,
+        id: LinkId,
+        limit: u64,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         for _ in 0..WRITE_ATTEMPTS {
             let stored = self.host.links().link_by_id(id).await?;
             let is_open = |link: &Link| {

@@ -23,11 +23,13 @@ use crate::ambient::{Clock, Entropy, Pause};
 use crate::cleanup::Retention;
 use crate::codes::{Snowflake, SnowflakeFault, Strategy};
 use crate::compile::compile;
+use crate::counting::open::OpenWindows;
+use crate::counting::store::CounterStore;
 use crate::draft::{DraftRules, LinkView, ViewFacts};
 use crate::keys::{AdminKey, KeyStore};
 use crate::model::{Link, LinkId};
 use crate::problem::{Kind, Problem};
-use crate::seams::{LinkStore, StoreError, StoredLink};
+use crate::seams::{LinkStore, StoredLink};
 
 pub use change::{Expected, tombstone};
 pub use create::Creation;
@@ -38,8 +40,8 @@ pub use read::Listing;
 pub trait Host {
     /// Time and randomness.
     type Ambient: Clock + Entropy + Pause;
-    /// What was counted.
-    type Counted: Counted;
+    /// Clicks and statistics.
+    type Counters: CounterStore;
     /// API keys.
     type Keys: KeyStore;
     /// Links.
@@ -49,8 +51,8 @@ pub trait Host {
 
     /// Time and randomness.
     fn ambient(&self) -> &Self::Ambient;
-    /// What was counted.
-    fn counted(&self) -> &Self::Counted;
+    /// Clicks and statistics.
+    fn counters(&self) -> &Self::Counters;
     /// API keys.
     fn keys(&self) -> &Self::Keys;
     /// Links.
@@ -66,22 +68,6 @@ pub trait RecordSink {
     fn changed(&self, key: &LinkKey, version: u64, record: &[u8]);
     /// The key has no record any more.
     fn removed(&self, key: &LinkKey);
-}
-
-/// What was counted, as far as links need it.
-pub trait Counted {
-    /// The clicks of each link, in the order of `ids`; 0 for links without any.
-    async fn clicks(&self, ids: &[LinkId]) -> Result<Vec<u64>, StoreError>;
-
-    /// Forgets everything that was counted for a link.
-    async fn forget_link(&self, id: LinkId) -> Result<(), StoreError>;
-
-    /// Forgets raw batches received before a time, whose windows are closed, at most `limit`; how
-    /// many. 0 once there are none left.
-    async fn forget_raw(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
-
-    /// Forgets the salts of visitor hashes that are 48 hours old at `now`; how many.
-    async fn forget_salts(&self, now: Timestamp) -> Result<usize, StoreError>;
 }
 
 /// What an operator decides about links.
@@ -108,6 +94,8 @@ pub struct Service<H> {
     pub rules: DraftRules,
     /// What else the operator decided.
     pub settings: Settings,
+    /// The clicks that are not in closed windows yet.
+    pub open: OpenWindows,
     /// The states of both generators, never locked across an await.
     ids: Mutex<Snowflake>,
     codes: Mutex<Strategy>,
@@ -127,7 +115,7 @@ impl<H: Host> Service<H> {
         codes: Strategy,
     ) -> Self {
         let (ids, codes) = (Mutex::new(ids), Mutex::new(codes));
-        Self { host, policy, rules, settings, ids, codes }
+        Self { host, policy, rules, settings, open: OpenWindows::new(), ids, codes }
     }
 
     /// The key of a slug. Domains that are not served any more keep their links; their case

@@ -3,10 +3,12 @@
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
-use super::{Counted, Host, Service};
+use super::{Host, Service};
+use crate::counting::read::link_totals;
+use crate::counting::rollup::Totals;
 use crate::model::{Link, LinkId};
 use crate::problem::{Kind, Problem};
-use crate::seams::{LinkStore, ListQuery, StoredLink};
+use crate::seams::{LinkStore, ListQuery, StoreError, StoredLink};
 use crate::time::format;
 
 /// A page of links, each with its clicks.
@@ -35,13 +37,16 @@ impl<H: Host> Service<H> {
         }
     }
 
-    /// How often a link was followed.
+    /// How often each link was followed, in the order of `ids`: every hit, of people or not.
     ///
     /// # Errors
     /// The store's fault.
-    pub async fn clicks(&self, id: LinkId) -> Result<u64, Problem> {
-        let counted = self.host.counted().clicks(&[id]).await?;
-        Ok(counted.first().copied().unwrap_or_default())
+    pub async fn clicks(&self, ids: &[LinkId]) -> Result<Vec<u64>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let totals = link_totals(self.host.counters(), &self.open, ids).await?;
+        Ok(totals.iter().map(Totals::all).collect())
     }
 
     /// A page of links.
@@ -51,12 +56,7 @@ impl<H: Host> Service<H> {
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Listing, Problem> {
         let page = self.host.links().list(query, now).await?;
         let ids: Vec<LinkId> = page.links.iter().map(|link| link.id).collect();
-        let counted = match ids.is_empty() {
-            true => Vec::new(),
-            false => self.host.counted().clicks(&ids).await?,
-        };
-        let counted = counted.into_iter().chain(std::iter::repeat(0));
-        let links = page.links.into_iter().zip(counted).collect();
+        let links = page.links.into_iter().zip(self.clicks(&ids).await?).collect();
         Ok(Listing { links, next_cursor: page.next_cursor })
     }
 }

@@ -3,13 +3,12 @@
 use super::*;
 use crate::compile::compile;
 
-/// For every place a value that is just right, and one that is just wrong; the fault is at the
-/// place itself.
-#[test]
-fn limits() {
+/// A place, a value that is just right there, and one that is just wrong.
+#[rustfmt::skip]
+fn cases() -> Vec<(&'static str, Value, Value)> {
     let url = |bytes: usize| json!(format!("https://example.com/{}", "x".repeat(bytes - 20)));
     let text = |characters: usize| json!("ü".repeat(characters));
-    for (pointer, right, wrong) in [
+    vec![
         ("/destination", url(2_048), url(2_049)),
         ("/title", text(200), text(201)),
         ("/title", json!("a\u{202E}b"), json!("a\nb")),
@@ -27,80 +26,28 @@ fn limits() {
         ("/max_clicks", json!(1_000_000_000), json!(1_000_000_001)),
         ("/max_clicks", json!(5), json!(-5)),
         ("/max_clicks", json!(5), json!(1e300)),
-        (
-            "/starts_at",
-            json!("2000-01-01T00:00:00Z"),
-            json!("1999-12-31T23:59:59.999Z"),
-        ),
-        (
-            "/starts_at",
-            json!("2200-12-31T23:59:59.999Z"),
-            json!("2201-01-01T00:00:00Z"),
-        ),
-        (
-            "/starts_at",
-            json!("2030-01-01T00:00:00+14:00"),
-            json!("2030-01-01T00:00:00"),
-        ),
-        (
-            "/expires_at",
-            json!("2026-11-21T07:00:00.001Z"),
-            json!("2026-11-21T07:00:00Z"),
-        ),
+        ("/starts_at", json!("2000-01-01T00:00:00Z"), json!("1999-12-31T23:59:59.999Z")),
+        ("/starts_at", json!("2200-12-31T23:59:59.999Z"), json!("2201-01-01T00:00:00Z")),
+        ("/starts_at", json!("2030-01-01T00:00:00+14:00"), json!("2030-01-01T00:00:00")),
+        ("/expires_at", json!("2026-11-21T07:00:00.001Z"), json!("2026-11-21T07:00:00Z")),
         ("/expired_destination", url(100), json!("myapp://x")),
-        (
-            "/ios_destination",
-            json!("myapp://x"),
-            json!("otherapp://x"),
-        ),
-        (
-            "/android_destination",
-            json!("myapp://x"),
-            json!("javascript:alert(1)"),
-        ),
+        ("/ios_destination", json!("myapp://x"), json!("otherapp://x")),
+        ("/android_destination", json!("myapp://x"), json!("javascript:alert(1)")),
         ("/domain", json!("OTHER.example"), json!("else.example")),
         ("/slug", json!("x".repeat(64)), json!("x".repeat(65))),
         ("/slug", json!("a1B2c3DR"), json!("a1B2c3DS")),
         ("/utm/term", text(200), text(201)),
         ("/preview/title", text(200), text(201)),
         ("/preview/description", text(500), text(501)),
-        (
-            "/preview/image",
-            url(2_048),
-            json!("data:image/png;base64,AA"),
-        ),
-        (
-            "/rules",
-            json!(vec![json!({"destination": "myapp:x"}); 50]),
-            json!(vec![json!({"destination": "myapp:x"}); 51]),
-        ),
+        ("/preview/image", url(2_048), json!("data:image/png;base64,AA")),
+        ("/rules", json!(vec![json!({"destination": "myapp:x"}); 50]), json!(vec![json!({"destination": "myapp:x"}); 51])),
         ("/rules/0/name", text(100), text(101)),
         ("/rules/0/destination", json!("myapp:x"), json!("file:///x")),
-        (
-            "/rules/0/destinations/0/destination",
-            json!("myapp:x"),
-            json!("https://s.example/x"),
-        ),
-        (
-            "/rules/0/destinations/0/weight",
-            json!(10_000),
-            json!(10_001),
-        ),
-        (
-            "/rules/0/destinations",
-            json!(vec![json!({"destination": "myapp:x", "weight": 1}); 10]),
-            json!(vec![json!({"destination": "myapp:x", "weight": 1}); 11]),
-        ),
-        (
-            "/rules/0/destinations",
-            json!([{"destination": "myapp:x", "weight": 1}]),
-            json!([]),
-        ),
-        (
-            "/rules/0/when/country",
-            json!(vec!["DE"; 100]),
-            json!(vec!["DE"; 101]),
-        ),
+        ("/rules/0/destinations/0/destination", json!("myapp:x"), json!("https://s.example/x")),
+        ("/rules/0/destinations/0/weight", json!(10_000), json!(10_001)),
+        ("/rules/0/destinations", json!(vec![json!({"destination": "myapp:x", "weight": 1}); 10]), json!(vec![json!({"destination": "myapp:x", "weight": 1}); 11])),
+        ("/rules/0/destinations", json!([{"destination": "myapp:x", "weight": 1}]), json!([])),
+        ("/rules/0/when/country", json!(vec!["DE"; 100]), json!(vec!["DE"; 101])),
         ("/rules/0/when/country/0", json!("xk"), json!("XX")),
         ("/rules/0/when/region/0", json!("gb-eng"), json!("DE_BE")),
         ("/rules/0/when/city/0", text(100), text(101)),
@@ -108,76 +55,34 @@ fn limits() {
         ("/rules/0/when/language/0", json!("zh-Hant"), json!("de_DE")),
         ("/rules/0/when/device/0", json!("TABLET"), json!("phone")),
         ("/rules/0/when/os/0", json!("chromeos"), json!("ipados")),
-        (
-            "/rules/0/when/browser/0",
-            json!("Safari"),
-            json!("netscape"),
-        ),
+        ("/rules/0/when/browser/0", json!("Safari"), json!("netscape")),
         ("/rules/0/when/query/0/name", text(100), text(101)),
         ("/rules/0/when/query/0/equals", text(200), text(201)),
-        (
-            "/rules/0/when/referrer/0",
-            json!("t.co"),
-            json!("https://t.co/"),
-        ),
-        (
-            "/rules/0/when/referrer/0",
-            json!("_x.example"),
-            json!("*.example.com"),
-        ),
-        (
-            "/rules/0/when/referrer/0",
-            json!("192.0.2.1"),
-            json!("[::1]"),
-        ),
-        (
-            "/rules/0/when/referrer/0",
-            json!("localhost"),
-            json!("a@b.example"),
-        ),
+        ("/rules/0/when/referrer/0", json!("t.co"), json!("https://t.co/")),
+        ("/rules/0/when/referrer/0", json!("_x.example"), json!("*.example.com")),
+        ("/rules/0/when/referrer/0", json!("192.0.2.1"), json!("[::1]")),
+        ("/rules/0/when/referrer/0", json!("localhost"), json!("a@b.example")),
         ("/rules/0/when/referrer/0", json!("x.example"), json!("")),
         ("/rules/0/when/ip/0", json!("::/0"), json!("10.0.0.1/8")),
-        (
-            "/rules/0/when/ip/0",
-            json!("192.0.2.1"),
-            json!("192.0.2.300"),
-        ),
-        (
-            "/rules/0/when/date/until",
-            json!("2030-01-01T00:00:01Z"),
-            json!("1830-01-01T00:00:00Z"),
-        ),
-        (
-            "/rules/0/when/date",
-            json!({"from": "2030-01-01T00:00:00Z"}),
-            json!({"from": null}),
-        ),
-        (
-            "/rules/0/when/time/zone",
-            json!("america/argentina/ushuaia"),
-            json!("Europe/Bielefeld"),
-        ),
+        ("/rules/0/when/ip/0", json!("192.0.2.1"), json!("192.0.2.300")),
+        ("/rules/0/when/date/until", json!("2030-01-01T00:00:01Z"), json!("1830-01-01T00:00:00Z")),
+        ("/rules/0/when/date", json!({"from": "2030-01-01T00:00:00Z"}), json!({"from": null})),
+        ("/rules/0/when/time/zone", json!("america/argentina/ushuaia"), json!("Europe/Bielefeld")),
         ("/rules/0/when/time/days/0", json!("SUN"), json!("sunday")),
         ("/rules/0/when/time/from", json!("23:59"), json!("24:00")),
         ("/rules/0/when/time/until", json!("24:00"), json!("24:01")),
-        (
-            "/rules/0/when/time",
-            json!({"zone": "UTC", "days": ["mon"]}),
-            json!({"zone": "UTC"}),
-        ),
+        ("/rules/0/when/time", json!({"zone": "UTC", "days": ["mon"]}), json!({"zone": "UTC"})),
         ("/rules/0/when/not", json!({"os": ["ios"]}), json!({})),
-        (
-            "/rules/0/when/not",
-            json!({"os": ["ios"]}),
-            json!({"os": null}),
-        ),
-        (
-            "/rules/0/when/not/not/not/not",
-            json!({"os": ["ios"]}),
-            json!({"not": {"os": ["ios"]}}),
-        ),
+        ("/rules/0/when/not", json!({"os": ["ios"]}), json!({"os": null})),
+        ("/rules/0/when/not/not/not/not", json!({"os": ["ios"]}), json!({"not": {"os": ["ios"]}})),
         ("/override_quarantine", json!(false), json!("false")),
-    ] {
+    ]
+}
+
+/// What is just right is accepted, and the fault of what is just wrong is at the place itself.
+#[test]
+fn limits() {
+    for (pointer, right, wrong) in cases() {
         let right = body_with(pointer, &right);
         assert!(new(&right).is_ok(), "{pointer} {right} {:?}", new(&right));
         let wrong = body_with(pointer, &wrong);

@@ -12,7 +12,9 @@ use serde::Serialize;
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::Pause;
-use crate::links::{Counted, Host, RecordSink, Service, tombstone};
+use crate::counting::salts::SALT_KEPT_MS;
+use crate::counting::store::CounterStore;
+use crate::links::{Host, RecordSink, Service, tombstone};
 use crate::model::{Link, LinkId};
 use crate::problem::{Kind, Problem};
 use crate::seams::{Due, LinkStore, StoredLink, Updated};
@@ -278,7 +280,7 @@ impl<H: Host> Run<'_, H> {
             return Ok(Step::Done);
         }
         let host = &self.service.host;
-        host.counted().forget_link(stored.link.id).await?;
+        host.counters().delete_link_statistics(stored.link.id, self.now).await?;
         let purged = host.links().purge(stored.link.id, stored.link.version).await?;
         self.wrote(1).await;
         if purged != Updated::Updated {
@@ -294,7 +296,7 @@ impl<H: Host> Run<'_, H> {
         let raw_before = self.now.plus_ms(-i64::from(self.service.settings.retention.raw_days) * DAY_MS);
         let (mut raw, mut keys) = (0, 0);
         loop {
-            let forgotten = host.counted().forget_raw(raw_before, BATCH).await?;
+            let forgotten = host.counters().delete_batches(raw_before, BATCH).await?;
             raw += forgotten as u64;
             self.wrote(forgotten).await;
             if forgotten == 0 {
@@ -309,7 +311,7 @@ impl<H: Host> Run<'_, H> {
                 break;
             }
         }
-        let salts = host.counted().forget_salts(self.now).await?;
+        let salts = host.counters().delete_salts(self.now.plus_ms(-SALT_KEPT_MS)).await?;
         self.report.raw_batches = Some(raw);
         self.report.idempotency_keys = Some(keys);
         self.report.salts = Some(salts as u64);
@@ -333,3 +335,6 @@ impl<H: Host> Run<'_, H> {
 fn is_kept(link: &Link, until: Timestamp) -> bool {
     link.blocked.is_some() || link.starts_at.is_some_and(|at| until < at)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Compaction: windows become hours, hours become days; the same numbers in less space.
+
+use std::collections::BTreeMap;
+
+use waypost_wire::time::Timestamp;
+
+use super::rollup::{Rollup, Subject};
+use super::store::CounterStore;
+use super::tally::Counted;
+use super::window::Span;
+use crate::seams::StoreError;
+
+/// Merges made in one transaction: few enough that other writes do not wait for long.
+const MERGES: usize = 100;
+
+/// What was compacted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Rollups of hours written.
+    pub hours: usize,
+    /// Rollups of days written.
+    pub days: usize,
+}
+
+/// Makes hours of the windows of every closed hour, and days of the hours of every closed day that
+/// ended `hours_kept_ms` ago or more. Statistics by hour, by hour of the week and in time zones
+/// are exact only as far back as hours are kept.
+///
+/// # Errors
+/// If the store fails; what was compacted before stays so.
+pub async fn compact(
+    store: &impl CounterStore,
+    now: Timestamp,
+    hours_kept_ms: i64,
+) -> Result<Compacted, StoreError> {
+    let mut compacted = Compacted::default();
+    loop {
+        match store.compact(Span::Hour, now, MERGES).await? {
+            0 => break,
+            merges => compacted.hours += merges,
+        }
+    }
+    loop {
+        match store.compact(Span::Day, now.plus_ms(-hours_kept_ms), MERGES).await? {
+            0 => return Ok(compacted),
+            merges => compacted.days += merges,
+        }
+    }
+}
+
+/// One rollup of several. Their order matters where values are folded, so it is that of time.
+pub fn merge<'a>(rollups: impl IntoIterator<Item = &'a Rollup>) -> Rollup {
+    let mut merged = Rollup::default();
+    for rollup in rollups {
+        merged.merge(rollup);
+    }
+    merged.fold();
+    merged
+}
+
+/// The same for everything that several windows come to.
+pub(super) fn merge_windows(windows: Vec<Counted>) -> Counted {
+    let mut parts: BTreeMap<Subject, Vec<Rollup>> = BTreeMap::new();
+    let mut merged = Counted::default();
+    for window in windows {
+        for (subject, rollup) in window.rollups {
+            parts.entry(subject).or_default().push(rollup);
+        }
+        // Of later windows, later clicks.
+        merged.last_clicks.extend(window.last_clicks);
+    }
+    for (subject, rollups) in parts {
+        merged.rollups.insert(subject, merge(&rollups));
+    }
+    merged
+}

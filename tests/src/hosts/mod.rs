@@ -1,0 +1,3 @@
+//! The hosts that run the cases.
+
+pub mod core;

@@ -1,0 +1,89 @@
+//! Running all cases on a host, and the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::case::Case;
+use crate::host::{Host, check};
+
+/// Runs `cases` on `host`.
+///
+/// # Errors
+/// A table of all cases that fail without being expected to, or succeed though they are expected
+/// to fail. Expected failures are the lines of `tests/expected-failures/<host>.txt`: names of
+/// cases; `#` starts a comment.
+pub async fn run(host: &impl Host, cases: &[Case]) -> Result<(), String> {
+    let expected = expected_failures(host.name())?;
+    verdict(host, cases, &expected).await
+}
+
+async fn verdict(host: &impl Host, cases: &[Case], expected: &BTreeSet<String>) -> Result<(), String> {
+    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+    let mut table = String::new();
+    let mut unmet = expected.clone();
+    for case in cases {
+        let count = counts.entry(&case.file).or_default();
+        if host.skips(case).is_some() {
+            count.skipped += 1;
+            continue;
+        }
+        let differences = match host.run(case).await {
+            Ok(answer) => check(case, &answer),
+            Err(error) => vec![error],
+        };
+        let is_expected = unmet.remove(&case.name);
+        match (differences.is_empty(), is_expected) {
+            (true, false) => count.right += 1,
+            (false, true) => count.expected += 1,
+            (true, true) => {
+                count.wrong += 1;
+                line(&mut table, case, &["succeeds, and is expected to fail".to_owned()]);
+            }
+            (false, false) => {
+                count.wrong += 1;
+                line(&mut table, case, &differences);
+            }
+        }
+    }
+    for name in &unmet {
+        table.push_str(&format!("\n{name:?} is expected to fail, and was not run\n"));
+    }
+    match table.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{table}\n{}", summary(host.name(), &counts))),
+    }
+}
+
+fn expected_failures(host: &str) -> Result<BTreeSet<String>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("expected-failures");
+    let path = folder.join(format!("{host}.txt"));
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let names = text.lines().map(str::trim);
+    Ok(names.filter(|name| !name.is_empty() && !name.starts_with('#')).map(str::to_owned).collect())
+}
+
+fn line(table: &mut String, case: &Case, differences: &[String]) {
+    let _ = writeln!(table, "\n{}: {}\n    why: {}", case.file, case.name, case.why);
+    for difference in differences {
+        let _ = writeln!(table, "    {}", difference.replace('\n', "\n    "));
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    right: usize,
+    wrong: usize,
+    expected: usize,
+    skipped: usize,
+}
+
+fn summary(host: &str, counts: &BTreeMap<&str, Counts>) -> String {
+    let mut table = format!("{host:<32} right  wrong  expected  skipped\n");
+    for (file, count) in counts {
+        let Counts { right, wrong, expected, skipped } = count;
+        let _ = writeln!(table, "{file:<32} {right:>5}  {wrong:>5}  {expected:>8}  {skipped:>7}");
+    }
+    table
+}
