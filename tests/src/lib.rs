@@ -1,5 +1,6 @@
 //! What every part of Waypost is held to: cases as data, contracts of the seams, and what runs them.
 
+pub mod clicks;
 pub mod contracts;
 pub mod case;
 pub mod host;

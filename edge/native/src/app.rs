@@ -73,7 +73,7 @@ impl App {
                 return problem(Kind::BodyTooLarge, &detail);
             }
             Ok(Err(_)) => return problem(Kind::MalformedJson, "the body ended early"),
-            Err(_) => return problem(Kind::RequestTimeout, "the body did not arrive in time"),
+            Err(_) => return problem(Kind::MalformedJson, "the body did not arrive in time"),
         };
         let request = Request::from_parts(parts, body);
         match self.api.clone().oneshot(request).await {
@@ -178,7 +178,7 @@ fn cors(origins: &[String]) -> CorsLayer {
 fn problem(kind: Kind, detail: &str) -> Response<Body> {
     let problem = Problem::new(kind, detail);
     let body = Bytes::from(problem.to_json(""));
-    plain(problem.kind.status(), "application/problem+json", body)
+    plain(problem.status(), "application/problem+json", body)
 }
 
 /// A whole answer.

@@ -63,7 +63,7 @@ impl Follow {
             true => self.form(body).await,
             false => Bytes::new(),
         };
-        let ambient = self.service.host.ambient();
+        let ambient = &self.service.host.ambient;
         let now = ambient.now();
         let mut draw = [0; 8];
         ambient.fill(&mut draw);

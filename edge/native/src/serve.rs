@@ -154,7 +154,7 @@ pub async fn start(
     };
     jobs.refresh_salts().await?;
     announce(&settings, &listener, &service).await?;
-    records.warm(db.keys_used_last(WARM_LINKS).await?.iter().map(String::as_str))?;
+    records.warm(db.keys_followed_last(WARM_LINKS).await?.iter().map(String::as_str))?;
 
     let metrics = Arc::new(Metrics::default());
     let health = Health {

@@ -27,6 +27,7 @@ pub mod password;
 pub mod problem;
 pub mod seams;
 pub mod slug;
+pub mod stats;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;

@@ -60,14 +60,14 @@ pub fn offsets(name: &str, now: Timestamp) -> Option<Offsets> {
 
 /// The zone from the tables in the build, never from the machine's, so that every host of one
 /// release compiles the same bytes.
-fn zone(name: &str) -> Option<TimeZone> {
+pub(crate) fn zone(name: &str) -> Option<TimeZone> {
     let zone = TimeZoneDatabase::bundled().get(name).ok()?;
     // Etc/Unknown is jiff's word for a zone nobody knows.
     (!zone.is_unknown()).then_some(zone)
 }
 
 /// Times outside of jiff's range (years -9999 to 9999) become its ends.
-fn instant(at: Timestamp) -> Instant {
+pub(crate) fn instant(at: Timestamp) -> Instant {
     let end = match at.0 < 0 {
         true => Instant::MIN,
         false => Instant::MAX,

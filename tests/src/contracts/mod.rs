@@ -1,6 +1,7 @@
 //! What every implementation of a seam must do: one function per behaviour, run by
 //! `tests/contracts_*.rs` over each implementation that this machine can run.
 
+pub mod counters;
 pub mod keys;
 pub mod links;
 

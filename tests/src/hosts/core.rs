@@ -97,7 +97,7 @@ fn words(decision: &Decision<'_>) -> (String, String) {
     (decision.name().to_owned(), decision.reason().to_owned())
 }
 
-fn counted(click: &click::Click<'_>) -> Click {
+pub(crate) fn counted(click: &click::Click<'_>) -> Click {
     let utm = UTM.into_iter().zip(click.utm).filter(|(_, value)| !value.is_empty());
     Click {
         at: click.at,

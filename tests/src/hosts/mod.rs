@@ -1,3 +1,4 @@
 //! The hosts that run the cases.
 
 pub mod core;
+pub mod native;

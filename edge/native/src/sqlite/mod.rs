@@ -3,6 +3,7 @@
 //! In scope: opening and migrating the file, durable writes in groups, reads that never wait for
 //! writes, and the stores of the control plane on top. Out of scope: what is stored and why.
 
+mod counters;
 mod due;
 mod error;
 mod keys;
@@ -14,6 +15,7 @@ mod plans;
 mod readers;
 mod rows;
 mod secrets;
+mod warm;
 mod writer;
 
 use std::fs::File;
@@ -71,7 +73,7 @@ struct Shared {
     /// `None` only while dropped.
     orders: Option<mpsc::Sender<Order>>,
     /// Free connections for reads off the async threads; the others stay for the hot path.
-    read_permits: Semaphore,
+    read_permits: Arc<Semaphore>,
     readers: Readers,
     tally: Arc<Tally>,
     writer: Option<JoinHandle<()>>,
@@ -91,7 +93,7 @@ impl Db {
             .map_err(|source| OpenError::io(path, source))?;
         Ok(Self(Arc::new(Shared {
             orders: Some(orders),
-            read_permits: Semaphore::new(options.readers),
+            read_permits: Arc::new(Semaphore::new(options.readers)),
             readers,
             tally,
             writer: Some(writer),
@@ -117,9 +119,12 @@ impl Db {
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _permit = self.0.read_permits.acquire().await.map_err(|_| closed())?;
+        let permits = Arc::clone(&self.0.read_permits);
+        let permit = permits.acquire_owned().await.map_err(|_| closed())?;
         let shared = Arc::clone(&self.0);
         let snapshot = move || {
+            // Held until the read ends, also if nobody waits for it any more.
+            let _permit = permit;
             shared.readers.run(|connection| {
                 let transaction = connection.unchecked_transaction()?;
                 job(&transaction)

@@ -139,11 +139,19 @@ mod tests {
                 .await
             })
         };
-        // The only permit of `read` is taken; `record` does not ask for one.
         tokio::task::spawn_blocking(move || start.recv()).await.expect("no panic").expect("started");
+        // The only permit of `read` is taken, and stays so if the caller goes away; `record` does
+        // not ask for one.
+        long.abort();
+        assert!(long.await.expect_err("it was aborted").is_cancelled());
+        let next = {
+            let db = db.clone();
+            tokio::spawn(async move { db.read(|_| Ok(())).await })
+        };
+        tokio::task::yield_now().await;
         assert_eq!(db.record("s.example/none"), Ok(None));
         drop(release);
-        assert_eq!(long.await.expect("no panic"), Ok(()));
+        assert_eq!(next.await.expect("no panic"), Ok(()));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ mod conditional;
 mod explain;
 mod keys;
 mod links;
-mod params;
+pub(crate) mod params;
 mod route;
 mod stats;
 

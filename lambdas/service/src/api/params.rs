@@ -52,6 +52,11 @@ impl Params {
         value
     }
 
+    /// Notes a fault that takes more than one value to find.
+    pub(crate) fn fault(&mut self, name: &str, detail: String, expected: &str) {
+        self.faults.push(FieldFault::new(pointer(name), detail, expected));
+    }
+
     /// All is well, or everything that is not.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         let Some(first) = self.faults.first() else {

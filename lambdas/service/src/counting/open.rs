@@ -41,7 +41,8 @@ impl OpenWindows {
     /// # Errors
     /// If the store fails.
     pub async fn sync(&self, store: &impl CounterStore) -> Result<(), StoreError> {
-        let mut row = self.state().follow(&store.open().await?);
+        let open = store.open().await?;
+        let mut row = self.state().follow(&open);
         loop {
             let batches = store.batches_after(row, PAGE).await?;
             row = self.state().add(&batches)?;

@@ -320,3 +320,6 @@ fn fold(values: &mut BTreeMap<String, u64>, values_max: usize) {
     values.extend(order);
     values.insert(OTHER.to_owned(), other);
 }
+
+#[cfg(test)]
+mod tests;

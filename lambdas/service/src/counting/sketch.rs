@@ -77,7 +77,7 @@ impl Sketch {
     }
 
     /// The sketch as bytes: a count of visitors and their hashes in ascending order, or 0 and the
-    /// `HLL_4` image of the Apache DataSketches formats.
+    /// `HLL_6` image of the Apache DataSketches formats.
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Vec::new();
         match &self.0 {
@@ -168,7 +168,7 @@ fn image(sketch: &HllSketch) -> Vec<u8> {
     let mut both = empty_union();
     both.update(sketch);
     both.update(sketch);
-    both.to_sketch(HllType::Hll4).serialize()
+    both.to_sketch(HllType::Hll6).serialize()
 }
 
 fn union(one: &HllSketch, other: &HllSketch) -> HllSketch {
@@ -182,3 +182,6 @@ fn empty_union() -> HllUnion {
     #[expect(clippy::expect_used, reason = "fails for constants out of range only")]
     HllUnion::new(LG_REGISTERS).expect("4 to 21 are allowed")
 }
+
+#[cfg(test)]
+mod tests;

@@ -304,3 +304,6 @@ fn destination(target: Target) -> Cow<'static, str> {
         Target::Rule { rule, variant } => format!("rules/{rule}/{variant}").into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,25 @@ impl Span {
         }
     }
 
+    /// The number this kind of span is stored under.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Window => 0,
+            Self::Hour => 1,
+            Self::Day => 2,
+        }
+    }
+
+    /// The kind of span stored under a number.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Window),
+            1 => Some(Self::Hour),
+            2 => Some(Self::Day),
+            _ => None,
+        }
+    }
+
     /// The kind of span that this one is made up of.
     pub const fn finer(self) -> Option<Self> {
         match self {

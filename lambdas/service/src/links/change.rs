@@ -73,7 +73,8 @@ impl<H: Host> Service<H> {
         .await
     }
 
-    /// Deletes a link; its slug is in quarantine from now on.
+    /// Deletes a link; its slug is in quarantine from now on. A blocked link stays, or its owner
+    /// could lift the block by making it anew.
     ///
     /// # Errors
     /// A problem; nothing was written.
@@ -84,7 +85,14 @@ impl<H: Host> Service<H> {
         now: Timestamp,
     ) -> Result<Link, Problem> {
         let days = self.settings.retention.quarantine_days;
-        self.edit(key, expected, now, |link| Ok(tombstone(link, days, now))).await
+        self.edit(key, expected, now, |link| match link.blocked {
+            None => Ok(tombstone(link, days, now)),
+            Some(_) => {
+                let detail = format!("{key} is blocked; an admin has to lift that first");
+                Err(Problem::new(Kind::Forbidden, detail))
+            }
+        })
+        .await
     }
 
     /// Takes a link down, or lets it work again.

@@ -1,0 +1,11 @@
+//! The API as its callers see it: [`waypost_service::api::handle`] on a host in memory.
+//!
+//! `cases` runs what `tests/cases/api` describes, `races` asks many times at once, and `roles`
+//! tries every method of every resource with every role.
+
+mod case;
+mod cases;
+mod matching;
+mod races;
+mod roles;
+mod world;
