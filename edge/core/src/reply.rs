@@ -44,7 +44,11 @@ pub fn reply<'a>(
     if policy.https {
         reply.header("strict-transport-security", HSTS);
     }
-    reply.header("content-length", reply.body.len().to_string());
+    let length = match reply.body.len() {
+        0 => Cow::Borrowed("0"),
+        length => Cow::Owned(length.to_string()),
+    };
+    reply.header("content-length", length);
     if facts.method == Method::Head {
         reply.body = Cow::Borrowed("");
     }

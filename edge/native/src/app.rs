@@ -73,7 +73,7 @@ impl App {
                 return problem(Kind::BodyTooLarge, &detail);
             }
             Ok(Err(_)) => return problem(Kind::MalformedJson, "the body ended early"),
-            Err(_) => return problem(Kind::MalformedJson, "the body did not arrive in time"),
+            Err(_) => return problem(Kind::RequestTimeout, "the body did not arrive in time"),
         };
         let request = Request::from_parts(parts, body);
         match self.api.clone().oneshot(request).await {

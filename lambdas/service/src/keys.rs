@@ -129,7 +129,8 @@ pub fn hash(text: &str) -> Option<[u8; 32]> {
         return None;
     }
     let (random, check) = body.split_at(RANDOM_CHARS);
-    let genuine = body.bytes().all(|byte| byte.is_ascii_alphanumeric()) && check == checksum(random);
+    let genuine =
+        body.bytes().all(|byte| byte.is_ascii_alphanumeric()) && check == checksum(random);
     genuine.then(|| sha256(text.as_bytes()))
 }
 
@@ -258,7 +259,13 @@ mod tests {
         for other in ["", "correct-horse-batterY", "correct-horse-battery "] {
             assert!(!admin.is(other), "{other:?}");
         }
-        for weak in ["", "short", "with a space in the middle", "nineteen-characters", "unsichtbar-grün-blau-rot"] {
+        for weak in [
+            "",
+            "short",
+            "with a space in the middle",
+            "nineteen-characters",
+            "unsichtbar-grün-blau-rot",
+        ] {
             assert!(AdminKey::new(weak).is_err(), "{weak:?}");
         }
     }

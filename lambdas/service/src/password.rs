@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn a_hash_says_how_it_was_made_and_verifies_only_its_password() {
         let stored = hash("hunter2 ü", [7; SALT_BYTES]).unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$"), "{stored}");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$"),
+            "{stored}"
+        );
         assert_eq!(verify("hunter2 ü", Some(&stored)), Ok(true));
         for wrong in ["", "hunter2", "hunter2 u\u{308}", "Hunter2 ü", "hunter2 ü "] {
             assert_eq!(verify(wrong, Some(&stored)), Ok(false), "{wrong:?}");
@@ -76,7 +79,9 @@ mod tests {
 
     #[test]
     fn a_damaged_hash_is_an_error_and_no_match() {
-        for stored in ["", "x", "$argon2id$v=19$m=1,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAA"] {
+        for stored in
+            ["", "x", "$argon2id$v=19$m=1,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAA"]
+        {
             assert!(verify("x", Some(stored)).is_err(), "{stored:?}");
         }
     }

@@ -231,6 +231,8 @@ pub enum Kind {
     NotFound,
     /// Too many requests.
     RateLimited,
+    /// The body did not arrive in time.
+    RequestTimeout,
     /// The slug of a deleted link is not free yet.
     SlugInQuarantine,
     /// Another link has the slug.
@@ -289,7 +291,7 @@ const fn about(
 
 impl Kind {
     /// Every kind, by name.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BodyTooLarge,
         Self::ExternalIdTaken,
         Self::Forbidden,
@@ -304,6 +306,7 @@ impl Kind {
         Self::NotAcceptable,
         Self::NotFound,
         Self::RateLimited,
+        Self::RequestTimeout,
         Self::SlugInQuarantine,
         Self::SlugTaken,
         Self::Unauthenticated,
@@ -336,6 +339,7 @@ impl Kind {
             Self::NotAcceptable => about("not-acceptable", "No acceptable media type", 406, Caller, "Accept application/json."),
             Self::NotFound => about("not-found", "Not found", 404, Caller, "Check domain, slug and spelling."),
             Self::RateLimited => about("rate-limited", "Too many requests", 429, Caller, "Wait as Retry-After says."),
+            Self::RequestTimeout => about("request-timeout", "Request took too long", 408, Caller, "Send the whole request at once."),
             Self::SlugInQuarantine => about("slug-in-quarantine", "Slug is in quarantine", 409, Caller, "Use another slug, wait, or set override_quarantine: old copies of the link then lead to the new place."),
             Self::SlugTaken => about("slug-taken", "Slug is taken", 409, Caller, "Use another slug, or change the link that has it."),
             Self::Unauthenticated => about("unauthenticated", "No valid key", 401, Caller, "Send Authorization: Bearer with an API key."),

@@ -143,8 +143,8 @@ pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("a text");
-        let mut found: Vec<Case> =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let mut found: Vec<Case> = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         for case in &mut found {
             case.file = file.file_name().expect("a name").to_string_lossy().into_owned();
         }

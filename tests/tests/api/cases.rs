@@ -83,14 +83,11 @@ fn insert(world: &World, before: &Before, id: u64, now: Timestamp) {
     let body = Value::Object(fields).to_string();
     let mut draft = parse_new(body.as_bytes(), &service.rules, created_at).expect("a good link");
     let slug = draft.slug.take().expect("a slug");
-    let hash = draft.password.take().map(|_| "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$AAAA".into());
+    let hash =
+        draft.password.take().map(|_| "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$AAAA".into());
     let link = draft.into_link(LinkId(id), slug, hash, created_at);
-    let link = Link {
-        blocked: before.blocked,
-        used_up: before.used_up,
-        version: before.version,
-        ..link
-    };
+    let link =
+        Link { blocked: before.blocked, used_up: before.used_up, version: before.version, ..link };
     let link = before.deleted_at.map_or(link.clone(), |at| tombstone(&link, 90, at));
     let compiled = compile(&link, created_at).expect("a record");
     let stored = StoredLink {

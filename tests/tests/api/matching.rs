@@ -9,7 +9,9 @@ fn pattern(name: &str, actual: &str) -> bool {
         "<code>" => actual.len() == 8 && base62(actual),
         "<id>" => (1..=11).contains(&actual.len()) && base62(actual),
         "<password hash>" => actual.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-        "<secret>" => actual.strip_prefix("wp_").is_some_and(|rest| rest.len() == 36 && base62(rest)),
+        "<secret>" => {
+            actual.strip_prefix("wp_").is_some_and(|rest| rest.len() == 36 && base62(rest))
+        }
         "<text>" => !actual.is_empty(),
         _ => panic!("{name} is no pattern"),
     }
@@ -33,7 +35,8 @@ fn compare(expected: &Value, actual: &Value, at: &str, found: &mut Vec<String>) 
                 }
             }
             let unexpected = actual.iter().filter(|(name, _)| !expected.contains_key(*name));
-            found.extend(unexpected.map(|(name, value)| format!("{at}/{name}: unexpected {value}")));
+            found
+                .extend(unexpected.map(|(name, value)| format!("{at}/{name}: unexpected {value}")));
         }
         (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
             for (index, (expected, actual)) in expected.iter().zip(actual).enumerate() {

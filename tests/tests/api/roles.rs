@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response};
+use waypost_service::ambient::{Draws, SeededEntropy};
+use waypost_service::keys::Secret;
 
 use crate::case::NOW;
 use crate::world::World;
@@ -30,6 +32,10 @@ const RESOURCES: [(&str, &[(&str, &str)]); 11] = [
 /// Callers in the order of what they may do; the first three may nothing.
 const CALLERS: [&str; 6] = ["nobody", "revoked", "forged", "viewer", "editor", "admin"];
 
+fn forged() -> Secret {
+    Secret::draw(&mut Draws::new(&SeededEntropy::new(78)))
+}
+
 fn ask(world: &World, caller: &str, method: &str, path: &str) -> Response<Bytes> {
     let mut request = Request::new(Bytes::from_static(b"{\"destination\": 1}"));
     *request.method_mut() = Method::from_bytes(method.as_bytes()).expect("a method");
@@ -39,7 +45,7 @@ fn ask(world: &World, caller: &str, method: &str, path: &str) -> Response<Bytes>
     let authorization = match caller {
         "nobody" => None,
         // Right in form and checksum, but nobody's.
-        "forged" => Some("Bearer wp_123456789012345678901234567890{}".to_owned()),
+        "forged" => Some(format!("Bearer {}", forged().reveal())),
         name => Some(world.bearer(name)),
     };
     if let Some(text) = authorization {

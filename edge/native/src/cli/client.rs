@@ -51,7 +51,7 @@ impl Remote {
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Failure::Usage("the key has characters that no key has".to_owned()));
         }
-        Ok(Client { key: Some(key.to_owned()), ..Client::anonymous(base) })
+        Ok(Client::new(base, Some(key)))
     }
 }
 
@@ -101,8 +101,8 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// A client that shows no key.
-    pub(super) fn anonymous(base: Url) -> Self {
+    /// A client that shows `key`, if there is one.
+    pub(super) fn new(base: Url, key: Option<&str>) -> Self {
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // The API redirects nowhere; a redirect means a wrong address, which the user should
@@ -122,7 +122,7 @@ impl Client {
             // No proxy leads to this machine.
             config = config.proxy(None);
         }
-        Self { agent: config.build().into(), base, key: None }
+        Self { agent: config.build().into(), base, key: key.map(str::to_owned) }
     }
 
     /// The server, as the user named it.
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn client(base: &str) -> Client {
-        Client::anonymous(base_url(base).expect("a base"))
+        Client::new(base_url(base).expect("a base"), None)
     }
 
     fn url(base: &str, path: &[&str], query: &[(&str, &str)]) -> Option<String> {

@@ -77,6 +77,11 @@ pub(super) struct DataDirectory {
 }
 
 impl DataDirectory {
+    /// The directory is named on the command line.
+    pub(super) const fn is_given(&self) -> bool {
+        self.data_dir.is_some()
+    }
+
     /// The directory that `serve` would use with the same flag, variables and file. Other settings
     /// may be at fault: a copy of the data must be possible all the same.
     pub(super) fn path(&self, surroundings: &Surroundings<'_>) -> Result<PathBuf, Failure> {

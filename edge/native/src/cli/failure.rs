@@ -51,9 +51,21 @@ struct FieldFault {
 impl Failure {
     /// Says what went wrong; answers the exit code.
     pub(super) fn report(self, surroundings: &mut Surroundings<'_>) -> ExitCode {
+        self.tell(surroundings);
         match self {
-            Self::Arguments(error) => return report_arguments(&error, surroundings),
-            Self::Failed(text) => surroundings.note(&format!("error: {text}")),
+            Self::Arguments(error) if !error.use_stderr() => ExitCode::SUCCESS,
+            Self::Arguments(_) | Self::Usage(_) => ExitCode::from(WRONG_USE),
+            Self::Failed(_) | Self::Output(_) | Self::Problem(_) | Self::Reported => {
+                ExitCode::from(FAILED)
+            }
+        }
+    }
+
+    /// Says what went wrong.
+    pub(super) fn tell(&self, surroundings: &mut Surroundings<'_>) {
+        match self {
+            Self::Arguments(error) => tell_of_arguments(error, surroundings),
+            Self::Failed(text) | Self::Usage(text) => surroundings.note(&format!("error: {text}")),
             // The reader has seen enough, as `head` has.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Self::Output(error) => {
@@ -61,16 +73,22 @@ impl Failure {
             }
             Self::Problem(problem) => surroundings.note(&problem.text()),
             Self::Reported => {}
-            Self::Usage(text) => {
-                surroundings.note(&format!("error: {text}"));
-                return ExitCode::from(WRONG_USE);
-            }
         }
-        ExitCode::from(FAILED)
+    }
+
+    /// In one line.
+    pub(super) fn line(&self) -> String {
+        match self {
+            Self::Arguments(error) => error.to_string(),
+            Self::Failed(text) | Self::Usage(text) => text.clone(),
+            Self::Output(error) => error.to_string(),
+            Self::Problem(problem) => problem.line(),
+            Self::Reported => String::new(),
+        }
     }
 }
 
-fn report_arguments(error: &clap::Error, surroundings: &mut Surroundings<'_>) -> ExitCode {
+fn tell_of_arguments(error: &clap::Error, surroundings: &mut Surroundings<'_>) {
     let is_terminal = match error.use_stderr() {
         true => surroundings.stderr_is_terminal,
         false => surroundings.stdout_is_terminal,
@@ -80,14 +98,10 @@ fn report_arguments(error: &clap::Error, surroundings: &mut Surroundings<'_>) ->
         true => rendered.ansi().to_string(),
         false => rendered.to_string(),
     };
-    let text = text.trim_end();
-    if error.use_stderr() {
-        surroundings.note(text);
-        return ExitCode::from(WRONG_USE);
-    }
-    match surroundings.say(text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(surroundings),
+    match error.use_stderr() {
+        true => surroundings.note(text.trim_end()),
+        // Help that nobody reads was not asked for.
+        false => drop(surroundings.say(text.trim_end())),
     }
 }
 

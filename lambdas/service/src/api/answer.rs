@@ -49,7 +49,8 @@ pub(super) fn with(
 
 /// A problem document, with the headers that belong to its kind.
 pub(super) fn problem(problem: &Problem, request_id: &str) -> Response<Bytes> {
-    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_bytes(status, problem.to_json(request_id));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));

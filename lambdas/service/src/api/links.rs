@@ -134,7 +134,8 @@ fn list_query(query: Option<&str>) -> Result<ListQuery, Problem> {
     let limit = params.value("limit", "1 to 100", |text| {
         text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
     });
-    let state = params.value("state", "active, blocked, deleted, disabled, expired or scheduled", state);
+    let state =
+        params.value("state", "active, blocked, deleted, disabled, expired or scheduled", state);
     let sort = params.value("sort", "created_at, -created_at or -updated_at", sort);
     let q = params.value("q", "3 to 200 characters", |text| {
         let chars = text.chars().count();

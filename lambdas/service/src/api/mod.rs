@@ -84,7 +84,9 @@ pub async fn handle<H: Host>(
     if let Ok((resource, _)) = Resource::find(parts.uri.path())
         && is_refused_method
     {
-        response.headers_mut().extend(HeaderValue::try_from(resource.allow()).map(|all| (ALLOW, all)));
+        response
+            .headers_mut()
+            .extend(HeaderValue::try_from(resource.allow()).map(|all| (ALLOW, all)));
     }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

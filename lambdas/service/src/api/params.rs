@@ -62,7 +62,8 @@ impl Params {
         let Some(first) = self.faults.first() else {
             return Ok(());
         };
-        let detail = format!("parameter {}: {}", first.pointer.trim_start_matches('/'), first.detail);
+        let detail =
+            format!("parameter {}: {}", first.pointer.trim_start_matches('/'), first.detail);
         Err(Problem { errors: self.faults, ..Problem::new(Kind::InvalidParameter, detail) })
     }
 }

@@ -89,29 +89,22 @@ const LINK_STATS: Resource = Resource {
     template: "/api/v1/links/{slug}/stats",
     methods: &[("GET", Action::LinkStats, Role::Viewer)],
 };
-const STATS: Resource = Resource {
-    template: "/api/v1/stats",
-    methods: &[("GET", Action::SiteStats, Role::Viewer)],
-};
+const STATS: Resource =
+    Resource { template: "/api/v1/stats", methods: &[("GET", Action::SiteStats, Role::Viewer)] };
 const INTEGRITY: Resource = Resource {
     template: "/api/v1/stats/integrity",
     methods: &[("GET", Action::Integrity, Role::Viewer)],
 };
 const KEYS: Resource = Resource {
     template: "/api/v1/keys",
-    methods: &[
-        ("GET", Action::ListKeys, Role::Admin),
-        ("POST", Action::CreateKey, Role::Admin),
-    ],
+    methods: &[("GET", Action::ListKeys, Role::Admin), ("POST", Action::CreateKey, Role::Admin)],
 };
 const KEY: Resource = Resource {
     template: "/api/v1/keys/{id}",
     methods: &[("DELETE", Action::RevokeKey, Role::Admin)],
 };
-const CLEANUP: Resource = Resource {
-    template: "/api/v1/cleanup",
-    methods: &[("POST", Action::Cleanup, Role::Admin)],
-};
+const CLEANUP: Resource =
+    Resource { template: "/api/v1/cleanup", methods: &[("POST", Action::Cleanup, Role::Admin)] };
 
 impl Resource {
     /// The resource of a path, and the decoded part of it that varies (empty if none does).
@@ -186,9 +179,21 @@ mod tests {
     #[test]
     fn other_paths_name_nothing() {
         for path in [
-            "", "/", "/api", "/api/v1", "/api/v1/", "/api/v2/links", "/api/v1/links/",
-            "/api/v1//links", "/api/v1/links/a/", "/api/v1/links//stats", "/api/v1/links/a/b/stats",
-            "/api/v1/LINKS", "/api/v1/links/%FF", "/api/v1/keys/", "api/v1/links",
+            "",
+            "/",
+            "/api",
+            "/api/v1",
+            "/api/v1/",
+            "/api/v2/links",
+            "/api/v1/links/",
+            "/api/v1//links",
+            "/api/v1/links/a/",
+            "/api/v1/links//stats",
+            "/api/v1/links/a/b/stats",
+            "/api/v1/LINKS",
+            "/api/v1/links/%FF",
+            "/api/v1/keys/",
+            "api/v1/links",
         ] {
             assert_eq!(found(path), None, "{path}");
         }
@@ -200,7 +205,10 @@ mod tests {
         assert_eq!(links.action("HEAD"), Ok((Action::ListLinks, Role::Viewer)));
         assert_eq!(links.allow(), "GET, HEAD, POST");
         for method in ["get", "PUT", "OPTIONS", "DELETE", ""] {
-            assert_eq!(links.action(method).map_err(|problem| problem.kind), Err(Kind::MethodNotAllowed));
+            assert_eq!(
+                links.action(method).map_err(|problem| problem.kind),
+                Err(Kind::MethodNotAllowed)
+            );
         }
         let (key, _) = Resource::find("/api/v1/keys/x").unwrap();
         assert_eq!(key.allow(), "DELETE");

@@ -37,7 +37,12 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { expired_grace_days: 0, unused_after_days: Some(182), quarantine_days: 90, raw_days: 30 }
+        Self {
+            expired_grace_days: 0,
+            unused_after_days: Some(182),
+            quarantine_days: 90,
+            raw_days: 30,
+        }
     }
 }
 
@@ -240,7 +245,12 @@ impl<H: Host> Run<'_, H> {
         }
     }
 
-    async fn step(&mut self, kind: Due, until: Timestamp, stored: StoredLink) -> Result<(), Problem> {
+    async fn step(
+        &mut self,
+        kind: Due,
+        until: Timestamp,
+        stored: StoredLink,
+    ) -> Result<(), Problem> {
         if kind == Due::Unused && self.is_met_before(&stored.link) {
             return Ok(());
         }
@@ -325,7 +335,8 @@ impl<H: Host> Run<'_, H> {
     /// What is not a link.
     async fn forget(&mut self) -> Result<(), Problem> {
         let host = &self.service.host;
-        let raw_before = self.now.plus_ms(-i64::from(self.service.settings.retention.raw_days) * DAY_MS);
+        let raw_before =
+            self.now.plus_ms(-i64::from(self.service.settings.retention.raw_days) * DAY_MS);
         let (mut raw, mut keys) = (0, 0);
         loop {
             let forgotten = host.counters().delete_batches(raw_before, BATCH).await?;

@@ -50,12 +50,7 @@ fn cleaned(service: &Service<MemoryHost>, now: Timestamp) -> Report {
 
 /// A report of a run to the end.
 fn report() -> Report {
-    Report {
-        raw_batches: Some(0),
-        idempotency_keys: Some(0),
-        salts: Some(0),
-        ..Report::default()
-    }
+    Report { raw_batches: Some(0), idempotency_keys: Some(0), salts: Some(0), ..Report::default() }
 }
 
 /// Switches off what a test is not about.

@@ -246,7 +246,11 @@ pub(super) fn hashed(text: &str, draws: &mut Draws) -> Result<String, Problem> {
 
 pub(super) fn external_id_taken(link: &Link) -> Problem {
     let id = link.external_id.as_deref().unwrap_or_default();
-    let fault = FieldFault::new("/external_id", format!("another link has {id:?}"), "an id that no link has");
+    let fault = FieldFault::new(
+        "/external_id",
+        format!("another link has {id:?}"),
+        "an id that no link has",
+    );
     Problem { errors: vec![fault.clone()], ..Problem::new(Kind::ExternalIdTaken, fault.detail) }
 }
 

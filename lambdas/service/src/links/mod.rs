@@ -128,13 +128,17 @@ impl<H: Host> Service<H> {
     /// `link` as its owner sees it, followed `clicks` times.
     pub fn view<'a>(&self, link: &'a Link, clicks: u64, now: Timestamp) -> LinkView<'a> {
         let domain = self.policy.domains.iter().find(|domain| domain.name == link.domain);
-        let base_url = domain.map_or_else(|| format!("https://{}", link.domain), |d| d.base_url.clone());
+        let base_url =
+            domain.map_or_else(|| format!("https://{}", link.domain), |d| d.base_url.clone());
         let reached = self.settings.edits_visible_within_seconds;
         let edits_visible_within_seconds = match link.status {
             301 | 308 => reached.max(self.policy.edit_delay_seconds),
             _ => reached,
         };
-        LinkView::new(link, &ViewFacts { base_url: &base_url, clicks, edits_visible_within_seconds, now })
+        LinkView::new(
+            link,
+            &ViewFacts { base_url: &base_url, clicks, edits_visible_within_seconds, now },
+        )
     }
 
     /// The link with its record.

@@ -18,7 +18,11 @@ fn tested() -> Service<MemoryHost> {
     service(MemoryHost::new(NOW)).unwrap()
 }
 
-fn create(service: &Service<MemoryHost>, body: &Value, key: Option<&str>) -> Result<Creation, Problem> {
+fn create(
+    service: &Service<MemoryHost>,
+    body: &Value,
+    key: Option<&str>,
+) -> Result<Creation, Problem> {
     let mut draws = Draws::new(service.host.ambient());
     let body = body.to_string();
     block_on(service.create(body.as_bytes(), key.map(str::to_owned), &mut draws, NOW))
@@ -68,7 +72,8 @@ fn a_taken_code_is_drawn_again_and_not_for_ever() {
     distinct.dedup();
     assert_eq!(distinct.len(), 8);
     service.host.ambient.entropy = SeededEntropy::new(9);
-    let problem = create(&service, &json!({"destination": "https://example.com/"}), None).unwrap_err();
+    let problem =
+        create(&service, &json!({"destination": "https://example.com/"}), None).unwrap_err();
     assert_eq!(problem.kind, Kind::Internal);
     assert_eq!(problem.log.as_deref(), Some("8 codes in a row were taken on s.example"));
 }
@@ -78,8 +83,7 @@ fn sequence_codes_come_from_leased_blocks() {
     let base = tested();
     let ids = Snowflake::new(0, 0, 0).unwrap();
     let codes = Strategy::Sequence(Sequence::new(*b"sixteen byte key"));
-    let service =
-        Service::new(base.host, base.policy, base.rules, base.settings, ids, codes);
+    let service = Service::new(base.host, base.policy, base.rules, base.settings, ids, codes);
     let (one, two) = (created(&service, json!({})), created(&service, json!({})));
     assert_eq!((one.slug.len(), two.slug.len()), (6, 6));
     assert_ne!(one.slug, two.slug);
@@ -89,7 +93,8 @@ fn sequence_codes_come_from_leased_blocks() {
 #[test]
 fn ids_rise_even_if_time_stands_still_or_goes_back_a_little() {
     let service = tested();
-    let ids: Vec<LinkId> = (0..10_000).map(|n| service.link_id(NOW.plus_ms(-(n % 7))).unwrap()).collect();
+    let ids: Vec<LinkId> =
+        (0..10_000).map(|n| service.link_id(NOW.plus_ms(-(n % 7))).unwrap()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
     let problem = service.link_id(NOW.plus_ms(-60_000)).unwrap_err();
     assert_eq!((problem.kind, problem.retry_after_seconds), (Kind::Unavailable, Some(60)));
@@ -116,7 +121,8 @@ fn one_idempotency_key_makes_one_link_however_many_ask_at_once() {
 #[test]
 fn a_key_is_bound_to_its_body_for_a_day() {
     let service = tested();
-    let first = create(&service, &json!({"destination": "https://example.com/1"}), Some("k")).unwrap();
+    let first =
+        create(&service, &json!({"destination": "https://example.com/1"}), Some("k")).unwrap();
     let other = json!({"destination": "https://example.com/2"});
     let problem = create(&service, &other, Some("k")).unwrap_err();
     assert_eq!(problem.kind, Kind::IdempotencyKeyReused);

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::progress;
 use super::surroundings::Surroundings;
 
-use check::Checked;
+use check::{Checked, Finding};
 use report::Report;
 use send::{Creation, Outcome};
 
@@ -117,14 +117,12 @@ impl ImportArgs {
         bar.finish_and_clear();
         report.stopped(stopped);
         let mut outcomes = outcomes.into_iter();
-        for (row, key) in rows.iter().zip(&keys) {
-            let outcome = match row.faults.first() {
-                None => outcomes.next().unwrap_or(Outcome::Unknown),
-                Some(fault) => Outcome::Refused {
-                    reason: format!("{}: {}; expected {}", fault.column, fault.problem, fault.expected),
-                },
+        for (index, (row, key)) in rows.iter().zip(&keys).enumerate() {
+            let outcome = match row.faults.as_slice() {
+                [] => outcomes.next().unwrap_or(Outcome::Unknown),
+                faults => Outcome::Refused { reason: reason(faults) },
             };
-            report.outcome(row, key, outcome);
+            report.outcome(index, row, key, outcome);
         }
         let written = |path: &Path, columns: &[&str], rows: &[files::Extended<'_>]| {
             files::write(path, &self.file, header, columns, rows)
@@ -141,6 +139,15 @@ impl ImportArgs {
         }
         Ok(())
     }
+}
+
+/// Why a row was not sent, in one cell; the line leads back to the file.
+fn reason(faults: &[Finding]) -> String {
+    let told = faults.iter().map(|fault| {
+        let Finding { line, column, problem, expected } = fault;
+        format!("line {line}: {column}: {problem}; expected {expected}")
+    });
+    told.collect::<Vec<_>>().join(". ")
 }
 
 /// The idempotency key of each row: the file's own, or one that follows from the file and the

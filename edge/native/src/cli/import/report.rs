@@ -39,6 +39,8 @@ pub(super) struct Report {
 struct Made {
     line: u64,
     short_url: String,
+    #[serde(skip)]
+    index: usize,
 }
 
 /// A row that made none.
@@ -46,6 +48,8 @@ struct Made {
 struct Failed {
     line: u64,
     reason: String,
+    #[serde(skip)]
+    index: usize,
     #[serde(skip)]
     idempotency_key: String,
 }
@@ -83,14 +87,14 @@ impl Report {
         self.stopped = why;
     }
 
-    /// Takes what became of a row.
-    pub(super) fn outcome(&mut self, row: &Checked, idempotency_key: &str, outcome: Outcome) {
+    /// Takes what became of row number `index`.
+    pub(super) fn outcome(&mut self, index: usize, row: &Checked, key: &str, outcome: Outcome) {
         let line = row.row.line;
         match outcome {
-            Outcome::Created { short_url } => self.created.push(Made { line, short_url }),
+            Outcome::Created { short_url } => self.created.push(Made { line, short_url, index }),
             Outcome::Refused { reason } => {
-                let idempotency_key = idempotency_key.to_owned();
-                self.failed.push(Failed { line, reason, idempotency_key });
+                let idempotency_key = key.to_owned();
+                self.failed.push(Failed { line, reason, index, idempotency_key });
             }
             Outcome::Unknown => self.unknown += 1,
         }
@@ -99,8 +103,7 @@ impl Report {
     /// The rows that made a link, with its address.
     pub(super) fn made<'a>(&'a self, rows: &'a [Checked]) -> Vec<Extended<'a>> {
         let extended = |made: &'a Made| {
-            let row = &rows.iter().find(|row| row.row.line == made.line)?.row;
-            Some(Extended { row, added: vec![made.short_url.as_str()] })
+            Some(Extended { row: &rows.get(made.index)?.row, added: vec![&made.short_url] })
         };
         self.created.iter().filter_map(extended).collect()
     }
@@ -108,8 +111,8 @@ impl Report {
     /// The rows that failed, with key and reason.
     pub(super) fn failed_rows<'a>(&'a self, rows: &'a [Checked]) -> Vec<Extended<'a>> {
         let extended = |failed: &'a Failed| {
-            let row = &rows.iter().find(|row| row.row.line == failed.line)?.row;
-            Some(Extended { row, added: vec![&failed.idempotency_key, &failed.reason] })
+            let added = vec![failed.idempotency_key.as_str(), failed.reason.as_str()];
+            Some(Extended { row: &rows.get(failed.index)?.row, added })
         };
         self.failed.iter().filter_map(extended).collect()
     }
@@ -155,10 +158,8 @@ impl Report {
         apply: bool,
         surroundings: &mut Surroundings<'_>,
     ) -> Result<(), Failure> {
-        if let Some(Failure::Problem(problem)) = &self.stopped {
-            surroundings.note(&problem.text());
-        } else if let Some(Failure::Failed(text) | Failure::Usage(text)) = &self.stopped {
-            surroundings.note(&format!("error: {text}"));
+        if let Some(failure) = &self.stopped {
+            failure.tell(surroundings);
         }
         let rows = grouped(self.rows as u64);
         let file = &self.file;

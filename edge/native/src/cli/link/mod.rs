@@ -15,6 +15,8 @@ use clap::Subcommand;
 use super::failure::Failure;
 use super::surroundings::Surroundings;
 
+pub(super) use name::LinkName;
+
 const EXAMPLES: &str = "\
 Examples:
   waypost link create https://example.com/summer --slug summer --tag campaign

@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 
 /// Which link is meant.
 #[derive(Args, Clone, Debug)]
-pub(super) struct LinkName {
+pub(in crate::cli) struct LinkName {
     /// Slug of the link, or its whole short URL
     #[arg(value_name = "SLUG|URL")]
     name: String,
@@ -16,8 +16,13 @@ pub(super) struct LinkName {
 }
 
 impl LinkName {
+    /// A link named in another way than by its own arguments.
+    pub(in crate::cli) const fn new(name: String, domain: Option<String>) -> Self {
+        Self { name, domain }
+    }
+
     /// Sends `call` to what is at `below` the link (nothing: the link itself).
-    pub(super) fn call(
+    pub(in crate::cli) fn call(
         &self,
         client: &Client,
         below: Option<&str>,
@@ -49,7 +54,7 @@ mod tests {
     use super::*;
 
     fn parts(name: &str, domain: Option<&str>) -> (String, Option<String>) {
-        LinkName { name: name.into(), domain: domain.map(Into::into) }.parts()
+        LinkName::new(name.into(), domain.map(Into::into)).parts()
     }
 
     #[test]

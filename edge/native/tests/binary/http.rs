@@ -1,0 +1,159 @@
+//! Asking over HTTP, and what comes back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::http::{HeaderMap, Request};
+
+/// A browser.
+pub(crate) const FIREFOX: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// Most time for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A request to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    method: &'static str,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+/// A request without a body.
+pub(crate) fn call(method: &'static str, path: &str) -> Call {
+    Call { method, path: path.to_owned(), headers: Vec::new(), body: None }
+}
+
+/// A GET request.
+pub(crate) fn get(path: &str) -> Call {
+    call("GET", path)
+}
+
+/// A request with JSON.
+pub(crate) fn send(method: &'static str, path: &str, body: &Value) -> Call {
+    let call = call(method, path).header("content-type", "application/json");
+    Call { body: Some(body.to_string().into_bytes()), ..call }
+}
+
+/// A request with a form.
+pub(crate) fn post_form(path: &str, form: &str) -> Call {
+    let call = call("POST", path).header("content-type", "application/x-www-form-urlencoded");
+    Call { body: Some(form.as_bytes().to_vec()), ..call }
+}
+
+/// What creates a link.
+pub(crate) fn create(link: &Value) -> Call {
+    send("POST", "/api/v1/links", link)
+}
+
+impl Call {
+    /// With a header.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// By this program.
+    pub(crate) fn agent(self, user_agent: &str) -> Self {
+        self.header("user-agent", user_agent)
+    }
+
+    /// From this address; servers of these tests believe it.
+    pub(crate) fn from(self, address: &str) -> Self {
+        self.header("x-forwarded-for", address)
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// It must have this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status, status, "{text}");
+        self
+    }
+
+    /// It must be a redirect.
+    #[track_caller]
+    pub(crate) fn to(&self) -> &str {
+        assert!((300..400).contains(&self.status), "{self:?}");
+        self.header("location")
+    }
+
+    /// A header's value; empty if there is none.
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
+    }
+
+    /// The body as a document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The body as text.
+    #[track_caller]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+}
+
+/// Asks one server; follows no redirect, tries nothing twice, sends no header unasked.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64)
+            .user_agent("")
+            .accept("")
+            .accept_encoding("")
+            .build();
+        Self { agent: config.new_agent(), base: String::new() }
+    }
+}
+
+impl Client {
+    /// For the server at an address.
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        Self { base: format!("http://{address}"), ..Self::default() }
+    }
+
+    /// Makes a call; `Err` if there was no answer, or only the beginning of one.
+    pub(crate) fn ask(&self, call: &Call) -> Result<Answer, String> {
+        let mut request = Request::builder().method(call.method).uri(format!("{}{}", self.base, call.path));
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        let text = |error: ureq::Error| error.to_string();
+        let answer = match &call.body {
+            Some(body) => self.agent.run(request.body(&body[..]).expect("a request")),
+            None => self.agent.run(request.body(()).expect("a request")),
+        };
+        let (parts, mut body) = answer.map_err(text)?.into_parts();
+        let body = body.read_to_vec().map_err(text)?;
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}

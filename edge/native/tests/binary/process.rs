@@ -1,0 +1,268 @@
+//! Starting and ending the program, and waiting for what it does in its own time.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http::{Answer, Call, Client, get};
+
+/// The program under test; cargo builds it before these tests.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_waypost");
+
+/// Most time that anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The admin key of every installation but those that make their own.
+pub(crate) const ADMIN_KEY: &str = "an admin key of the tests, without spaces";
+
+/// Asks again and again until there is an answer.
+pub(crate) fn wait_for<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = question() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "still waiting for {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A data directory and settings. Servers run on it one after another.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    directory: TempDir,
+    settings: BTreeMap<&'static str, String>,
+}
+
+impl Installation {
+    /// With an admin key, a public name, geography from headers, and any free port.
+    pub(crate) fn new() -> Self {
+        let mut installation =
+            Self { directory: tempfile::tempdir().expect("a directory"), settings: BTreeMap::new() };
+        installation.set("WAYPOST_LISTEN", "127.0.0.1:0");
+        installation.set("WAYPOST_ADMIN_KEY", &ADMIN_KEY.replace([' ', ','], "-"));
+        installation.set("WAYPOST_PUBLIC_URL", "http://go.example");
+        installation.set("WAYPOST_TRUSTED_PROXIES", "127.0.0.1/32");
+        installation.set("WAYPOST_LOG_FORMAT", "json");
+        installation.set("WAYPOST_FOLD_UNDER", "0");
+        installation
+    }
+
+    /// Changes a setting for servers started from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.insert(name, value.to_owned());
+    }
+
+    /// Leaves a setting to its default.
+    pub(crate) fn unset(&mut self, name: &'static str) {
+        self.settings.remove(name);
+    }
+
+    /// Where the program keeps everything.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Where its clicks wait for the database.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.data_dir().join("journal")
+    }
+
+    /// The database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data_dir().join(waypost_native::sqlite::FILE_NAME)
+    }
+
+    /// The program with these settings, no others, in a directory without a settings file.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("WAYPOST_DATA_DIR", self.data_dir())
+            .envs(&self.settings)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program runs")
+    }
+
+    /// Starts a server and waits until it answers.
+    pub(crate) fn start(&self) -> Server {
+        let mut child = self
+            .command(&[])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stdout = collect(child.stdout.take().expect("its output"));
+        let (log, lines) = lines(child.stderr.take().expect("its log"));
+        let mut server = Server {
+            child: Some(child),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            client: Client::default(),
+            key: self.settings.get("WAYPOST_ADMIN_KEY").cloned(),
+            stdout: Some(stdout),
+            log: Some(log),
+        };
+        server.address = listening(&lines);
+        server.client = Client::of(server.address);
+        wait_for("/health", || (server.ask(&get("/health")).ok()?.status == 200).then_some(()));
+        server
+    }
+}
+
+/// Reads the log until the line that tells where the server listens.
+fn listening(lines: &Receiver<String>) -> SocketAddr {
+    loop {
+        let line = lines.recv_timeout(PATIENCE).expect("a server that says where it listens");
+        let Ok(event) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        if event["message"] == "listening" {
+            let address = event["address"].as_str().expect("an address");
+            return address.parse().expect("an address and a port");
+        }
+    }
+}
+
+/// Reads a stream to its end, beside everything else.
+fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).expect("text");
+        text
+    })
+}
+
+/// The same, with every line handed on as it comes.
+fn lines(from: impl Read + Send + 'static) -> (JoinHandle<String>, Receiver<String>) {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let mut text = String::new();
+        for line in BufReader::new(from).lines() {
+            let line = line.expect("text");
+            text += &line;
+            text.push('\n');
+            // Nobody listens after the start.
+            let _ = sender.send(line);
+        }
+        text
+    });
+    (thread, receiver)
+}
+
+/// What an ended server has left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it logged.
+    pub(crate) log: String,
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Option<Child>,
+    address: SocketAddr,
+    client: Client,
+    key: Option<String>,
+    stdout: Option<JoinHandle<String>>,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Server {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Calls it; `Err` if there was no answer.
+    pub(crate) fn ask(&self, call: &Call) -> Result<Answer, String> {
+        self.client.ask(call)
+    }
+
+    /// Calls it; a server must answer.
+    pub(crate) fn answer(&self, call: &Call) -> Answer {
+        self.ask(call).unwrap_or_else(|error| panic!("{call:?}: {error}"))
+    }
+
+    /// The call with the admin's key.
+    pub(crate) fn signed(&self, call: Call) -> Call {
+        match &self.key {
+            Some(key) => call.header("authorization", &format!("Bearer {key}")),
+            None => call,
+        }
+    }
+
+    /// Calls the API as admin.
+    pub(crate) fn api(&self, call: Call) -> Answer {
+        self.answer(&self.signed(call))
+    }
+
+    /// The document at an address of the API.
+    pub(crate) fn read(&self, path: &str) -> Value {
+        self.api(get(path)).expect(200).json()
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> Ended {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Gives it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a running server");
+        kill_process(Pid::from_child(child), signal).expect("a signal");
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> Ended {
+        self.end()
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn kill(mut self) -> Ended {
+        self.signal(Signal::KILL);
+        self.end()
+    }
+
+    fn end(&mut self) -> Ended {
+        let mut child = self.child.take().expect("a running server");
+        let status = wait_for("the end of the server", || child.try_wait().expect("a status"));
+        let text = |thread: &mut Option<JoinHandle<String>>| {
+            thread.take().expect("a thread").join().expect("its text")
+        };
+        Ended { status, stdout: text(&mut self.stdout), log: text(&mut self.log) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.is_none() {
+            return;
+        }
+        self.signal(Signal::KILL);
+        let ended = self.end();
+        if thread::panicking() {
+            eprintln!("the server's log:\n{}", ended.log);
+        }
+    }
+}
