@@ -28,7 +28,7 @@ pub struct Case {
     /// The file it is from, below `tests/cases/redirect` and without `.json`.
     #[serde(skip)]
     pub file: String,
-    /// Unique; names the case in reports.
+    /// Unique in its file.
     pub name: String,
     /// Why it must be so.
     pub why: String,
@@ -51,6 +51,13 @@ pub struct Case {
     pub request: Request,
     /// What must be answered.
     pub expect: Expect,
+}
+
+impl Case {
+    /// What names the case in reports.
+    pub fn title(&self) -> String {
+        format!("{}: {}", self.file, self.name)
+    }
 }
 
 const fn now() -> Timestamp {

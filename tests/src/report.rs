@@ -11,8 +11,8 @@ use crate::host::{Host, check};
 ///
 /// # Errors
 /// A table of all cases that fail without being expected to, or succeed though they are expected
-/// to fail. Expected failures are the lines of `tests/expected-failures/<host>.txt`: names of
-/// cases; `#` starts a comment.
+/// to fail. Expected failures are the lines of `tests/expected-failures/<host>.txt`, each
+/// `file: name`; `#` starts a comment.
 pub async fn run(host: &impl Host, cases: &[Case]) -> Result<(), String> {
     let expected = expected_failures(host.name())?;
     verdict(host, cases, &expected).await
@@ -32,7 +32,7 @@ async fn verdict(host: &impl Host, cases: &[Case], expected: &BTreeSet<String>) 
             Ok(answer) => check(case, &answer),
             Err(error) => vec![error],
         };
-        let is_expected = unmet.remove(&case.name);
+        let is_expected = unmet.remove(&case.title());
         match (differences.is_empty(), is_expected) {
             (true, false) => count.right += 1,
             (false, true) => count.expected += 1,
@@ -46,8 +46,8 @@ async fn verdict(host: &impl Host, cases: &[Case], expected: &BTreeSet<String>) 
             }
         }
     }
-    for name in &unmet {
-        table.push_str(&format!("\n{name:?} is expected to fail, and was not run\n"));
+    for title in &unmet {
+        let _ = writeln!(table, "\n{title}\n    is expected to fail, and was not run");
     }
     match table.is_empty() {
         true => Ok(()),
@@ -65,7 +65,7 @@ fn expected_failures(host: &str) -> Result<BTreeSet<String>, String> {
 }
 
 fn line(table: &mut String, case: &Case, differences: &[String]) {
-    let _ = writeln!(table, "\n{}: {}\n    why: {}", case.file, case.name, case.why);
+    let _ = writeln!(table, "\n{}\n    why: {}", case.title(), case.why);
     for difference in differences {
         let _ = writeln!(table, "    {}", difference.replace('\n', "\n    "));
     }

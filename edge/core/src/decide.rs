@@ -149,14 +149,20 @@ fn access<'a>(
         });
     }
     let passes = record.status.keeps_method() && facts.method != Method::Other && !found.preview;
-    if let Some(version) = record.password_version
-        && !unlock::opens(policy, facts.cookie, record.id, version, now)
-    {
-        return match facts.method {
-            Method::Get | Method::Head => Access::Locked,
-            Method::Post => unlock::password(facts.form).map_or(Access::Locked, Access::Password),
-            _ => Access::Method,
-        };
+    if let Some(version) = record.password_version {
+        // A password is for us even if it was given before: a link that keeps the method would
+        // pass the form on and tell it to the destination.
+        if facts.method == Method::Post
+            && let Some(password) = unlock::password(facts.form)
+        {
+            return Access::Password(password);
+        }
+        if !unlock::opens(policy, facts.cookie, record.id, version, now) {
+            return match facts.method {
+                Method::Get | Method::Head | Method::Post => Access::Locked,
+                Method::Write | Method::Other => Access::Method,
+            };
+        }
     }
     match reads || passes {
         true => Access::Free,

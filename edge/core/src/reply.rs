@@ -41,7 +41,8 @@ pub fn reply<'a>(
     policy: &Policy,
 ) -> Reply<'a> {
     let mut reply = render(decision, facts, policy);
-    if policy.https {
+    // Other people's names are not ours to bind to https.
+    if policy.https && policy.domain(facts.host).is_some() {
         reply.header("strict-transport-security", HSTS);
     }
     let length = match reply.body.len() {

@@ -91,13 +91,14 @@ impl<'a> SlugPath<'a> {
         let (slug, suffix) = self.path.split_at(end);
         let slug = unescape(slug)?;
         let fits = (1..=SLUG_MAX_BYTES).contains(&slug.len());
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/');
-        (fits && slug.bytes().all(legal)).then_some(Candidate { slug, suffix })
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(legal);
+        (fits && slug.split('/').all(is_part)).then_some(Candidate { slug, suffix })
     }
 }
 
-/// Whether a path has only what RFC 3986 3.3 allows, and no part that a client or a destination
-/// would take for "one level up".
+/// Whether a path has only what browsers send (WHATWG URL: more than RFC 3986 3.3 allows, such as
+/// `|`), and no part that a client or a destination would take for "one level up".
 fn is_well_formed(path: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?');
     path.bytes().all(legal)
@@ -109,7 +110,7 @@ fn is_well_formed(path: &str) -> bool {
 
 fn escapes_are_valid(part: &str) -> bool {
     part.split('%').skip(1).all(|rest| match rest.as_bytes() {
-        // An escaped control character or slash has no honest use in a link's path.
+        // An escaped control character has no honest use in a link's path.
         [high, low, ..] => escaped(*high, *low).is_some_and(|byte| byte >= 0x20 && byte != 0x7f),
         _ => false,
     })
@@ -210,6 +211,17 @@ mod tests {
         };
         assert_eq!(read(4), ("a/b/c/d".into(), "/e"));
         assert_eq!(read(2), ("a/b".into(), "/c/d/e"));
+    }
+
+    #[test]
+    fn a_slug_has_no_empty_part() {
+        let Route::Slug(path) = Route::parse("/a//b/") else {
+            panic!("no slug");
+        };
+        assert!(path.candidate(1).is_some_and(|candidate| candidate.suffix == "//b/"));
+        for segments in 2..=4 {
+            assert_eq!(path.candidate(segments), None, "{segments}");
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What happens by itself: windows close, states settle, salts change, and once a day things are
 //! cleaned up.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::civil::Time;
 use tokio::task::JoinHandle;
 use waypost_service::ambient::{Clock, Entropy};
@@ -47,14 +49,23 @@ impl Jobs {
             let mut last = self.now();
             loop {
                 tokio::time::sleep(TICK).await;
-                let now = self.now();
-                self.tick(now).await;
-                if is_between(self.cleanup_at, last, now) {
-                    self.clean_up(now).await;
+                // A bug met once must not end counting and clean-up until the next start.
+                match AssertUnwindSafe(self.look(last)).catch_unwind().await {
+                    Ok(now) => last = now,
+                    Err(_) => tracing::error!("a job met a bug; its panic is above"),
                 }
-                last = now;
             }
         })
+    }
+
+    /// Does what is due; answers the time it looked at.
+    async fn look(&self, last: Timestamp) -> Timestamp {
+        let now = self.now();
+        self.tick(now).await;
+        if is_between(self.cleanup_at, last, now) {
+            self.clean_up(now).await;
+        }
+        now
     }
 
     /// Puts the salts of today and tomorrow in place.

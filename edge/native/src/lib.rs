@@ -8,7 +8,7 @@ pub mod ambient;
 pub mod app;
 pub mod attempts;
 pub mod backup;
-// pub mod cli;
+pub mod cli;
 pub mod clicks;
 pub mod counting;
 pub mod facts;

@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use waypost_native::ambient::Ambient;
 use waypost_native::serve;
@@ -22,6 +21,7 @@ use super::core::counted;
 use crate::case::{Case, DOMAIN, Place, Request, TakeUse, Unlock};
 use crate::host::{Answer, Click, Host};
 use crate::seed::{self, COOKIE_KEY, OTHER_DOMAIN, Record, STICKY_KEY};
+use crate::wire::exchange;
 
 /// Tries at a password that use up what one client gets in a minute.
 const TRIES: usize = 10;
@@ -75,10 +75,10 @@ impl Host for Native {
         ));
         if case.origin.unlock == Some(Unlock::TooMany) {
             for _ in 0..TRIES {
-                exchange(address, &case.request).await?;
+                ask(address, &case.request).await?;
             }
         }
-        let mut answer = exchange(address, &case.request).await?;
+        let mut answer = ask(address, &case.request).await?;
         drop(stop);
         server.await.map_err(text)?.map_err(text)?;
         answer.click = Some(stored_click(directory.path()).await?);
@@ -154,23 +154,12 @@ async fn store(db: &Db, record: Record, case: &Case) -> Result<(), String> {
 }
 
 /// Sends the case's bytes as they are and reads the whole answer.
-async fn exchange(address: SocketAddr, request: &Request) -> Result<Answer, String> {
-    let mut stream = TcpStream::connect(address).await.map_err(text)?;
-    stream.write_all(&bytes(request)?).await.map_err(text)?;
-    let mut received = Vec::new();
-    stream.read_to_end(&mut received).await.map_err(text)?;
-    let received = String::from_utf8(received).map_err(text)?;
-    let (head, body) = received.split_once("\r\n\r\n").ok_or("the answer has no end of headers")?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let headers = lines.filter_map(|line| line.split_once(": "));
+async fn ask(address: SocketAddr, request: &Request) -> Result<Answer, String> {
+    let raw = exchange(address, &bytes(request)?).await?;
     Ok(Answer {
-        status: status.ok_or("the answer has no status")?,
-        headers: headers
-            .filter(|(name, _)| *name != "connection")
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-        body: body.to_owned(),
+        status: raw.status,
+        body: raw.text(),
+        headers: raw.headers.into_iter().filter(|(name, _)| name != "connection").collect(),
         ..Answer::default()
     })
 }

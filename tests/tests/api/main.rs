@@ -2,6 +2,10 @@
 //!
 //! `cases` runs what `tests/cases/api` describes, `races` asks many times at once, and `roles`
 //! tries every method of every resource with every role.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that fails by panicking has said what it had to say"
+)]
 
 mod case;
 mod cases;

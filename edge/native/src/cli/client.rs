@@ -216,8 +216,9 @@ impl Answer {
     /// What this answer, which is not a success, means.
     pub(super) fn refusal(&self, from: &Url) -> Failure {
         match serde_json::from_slice::<ProblemDocument>(&self.body) {
-            Ok(problem) => {
-                Failure::Problem(Box::new(ProblemDocument { status: self.status, ..problem }))
+            Ok(mut problem) => {
+                problem.status = self.status;
+                Failure::Problem(Box::new(problem))
             }
             Err(_) => Failure::Failed(format!(
                 "{from} answered {} and no problem document; is this the address of Waypost?",

@@ -97,11 +97,11 @@ impl DataDirectory {
         let in_file = file.as_ref().and_then(|file| file.table.get(KEY));
         match in_file {
             Some(toml::Value::String(path)) if !path.trim().is_empty() => Ok(path.trim().into()),
-            Some(other) => Err(Failure::Usage(format!("{KEY} in the settings file is {other}; expected a directory"))),
-            None => {
+            Some(toml::Value::String(_)) | None => {
                 let setting = SETTINGS.iter().find(|setting| setting.key == KEY);
                 Ok(setting.map_or("", |setting| setting.default).into())
             }
+            Some(other) => Err(Failure::Usage(format!("{KEY} in the settings file is no text but a {}; expected a directory", other.type_str()))),
         }
     }
 }

@@ -61,7 +61,7 @@ fn is_number(cell: &str) -> bool {
 
 fn bare() -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table
 }
 

@@ -35,13 +35,13 @@ pub(crate) fn get(path: &str) -> Call {
 /// A request with JSON.
 pub(crate) fn send(method: &'static str, path: &str, body: &Value) -> Call {
     let call = call(method, path).header("content-type", "application/json");
-    Call { body: Some(body.to_string().into_bytes()), ..call }
+    call.body(body.to_string().as_bytes())
 }
 
 /// A request with a form.
 pub(crate) fn post_form(path: &str, form: &str) -> Call {
     let call = call("POST", path).header("content-type", "application/x-www-form-urlencoded");
-    Call { body: Some(form.as_bytes().to_vec()), ..call }
+    call.body(form.as_bytes())
 }
 
 /// What creates a link.
@@ -54,6 +54,11 @@ impl Call {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With a body.
+    pub(crate) fn body(self, body: &[u8]) -> Self {
+        Self { body: Some(body.to_vec()), ..self }
     }
 
     /// By this program.

@@ -4,10 +4,7 @@
 #![cfg(unix)]
 #![expect(clippy::expect_used, reason = "a test that fails by panicking has said what it had to say")]
 
-mod crash;
 mod first_minute;
+mod following;
 mod http;
-mod pipeline;
 mod process;
-mod real_input;
-mod windows;

@@ -22,7 +22,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_waypost");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The admin key of every installation but those that make their own.
-pub(crate) const ADMIN_KEY: &str = "an admin key of the tests, without spaces";
+pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests-0123456789";
 
 /// Asks again and again until there is an answer.
 pub(crate) fn wait_for<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
@@ -49,7 +49,7 @@ impl Installation {
         let mut installation =
             Self { directory: tempfile::tempdir().expect("a directory"), settings: BTreeMap::new() };
         installation.set("WAYPOST_LISTEN", "127.0.0.1:0");
-        installation.set("WAYPOST_ADMIN_KEY", &ADMIN_KEY.replace([' ', ','], "-"));
+        installation.set("WAYPOST_ADMIN_KEY", ADMIN_KEY);
         installation.set("WAYPOST_PUBLIC_URL", "http://go.example");
         installation.set("WAYPOST_TRUSTED_PROXIES", "127.0.0.1/32");
         installation.set("WAYPOST_LOG_FORMAT", "json");
@@ -108,61 +108,62 @@ impl Installation {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let stdout = collect(child.stdout.take().expect("its output"));
-        let (log, lines) = lines(child.stderr.take().expect("its log"));
+        let stdout = Stream::of(child.stdout.take().expect("its output"));
+        let log = Stream::of(child.stderr.take().expect("its log"));
         let mut server = Server {
             child: Some(child),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             client: Client::default(),
             key: self.settings.get("WAYPOST_ADMIN_KEY").cloned(),
-            stdout: Some(stdout),
-            log: Some(log),
+            stdout,
+            log,
         };
-        server.address = listening(&lines);
+        server.address = server.listening();
         server.client = Client::of(server.address);
         wait_for("/health", || (server.ask(&get("/health")).ok()?.status == 200).then_some(()));
         server
     }
 }
 
-/// Reads the log until the line that tells where the server listens.
-fn listening(lines: &Receiver<String>) -> SocketAddr {
-    loop {
-        let line = lines.recv_timeout(PATIENCE).expect("a server that says where it listens");
-        let Ok(event) = serde_json::from_str::<Value>(&line) else {
-            continue;
-        };
-        if event["message"] == "listening" {
-            let address = event["address"].as_str().expect("an address");
-            return address.parse().expect("an address and a port");
+/// What a process writes, line by line.
+#[derive(Debug)]
+struct Stream {
+    lines: Receiver<String>,
+    whole: Option<JoinHandle<String>>,
+}
+
+impl Stream {
+    /// Reads to the end, beside everything else, so that the process never waits for its reader.
+    fn of(from: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut text = String::new();
+            for line in BufReader::new(from).lines() {
+                let line = line.expect("text");
+                text += &line;
+                text.push('\n');
+                // The test may be over.
+                let _ = sender.send(line);
+            }
+            text
+        });
+        Self { lines, whole: Some(thread) }
+    }
+
+    /// The next line that answers the question.
+    fn next<T>(&self, what: &str, question: impl Fn(&str) -> Option<T>) -> T {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {what}"));
+            if let Some(answer) = question(&line) {
+                return answer;
+            }
         }
     }
-}
 
-/// Reads a stream to its end, beside everything else.
-fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut text = String::new();
-        from.read_to_string(&mut text).expect("text");
-        text
-    })
-}
-
-/// The same, with every line handed on as it comes.
-fn lines(from: impl Read + Send + 'static) -> (JoinHandle<String>, Receiver<String>) {
-    let (sender, receiver) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        let mut text = String::new();
-        for line in BufReader::new(from).lines() {
-            let line = line.expect("text");
-            text += &line;
-            text.push('\n');
-            // Nobody listens after the start.
-            let _ = sender.send(line);
-        }
-        text
-    });
-    (thread, receiver)
+    /// Everything, once the process has ended.
+    fn whole(&mut self) -> String {
+        self.whole.take().expect("a stream").join().expect("its text")
+    }
 }
 
 /// What an ended server has left.
@@ -183,11 +184,23 @@ pub(crate) struct Server {
     address: SocketAddr,
     client: Client,
     key: Option<String>,
-    stdout: Option<JoinHandle<String>>,
-    log: Option<JoinHandle<String>>,
+    stdout: Stream,
+    log: Stream,
 }
 
 impl Server {
+    fn listening(&self) -> SocketAddr {
+        self.log.next("line that tells where it listens", |line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            event["address"].as_str().filter(|_| event["message"] == "listening")?.parse().ok()
+        })
+    }
+
+    /// The next line it prints that answers the question.
+    pub(crate) fn printed<T>(&self, what: &str, question: impl Fn(&str) -> Option<T>) -> T {
+        self.stdout.next(what, question)
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -247,10 +260,7 @@ impl Server {
     fn end(&mut self) -> Ended {
         let mut child = self.child.take().expect("a running server");
         let status = wait_for("the end of the server", || child.try_wait().expect("a status"));
-        let text = |thread: &mut Option<JoinHandle<String>>| {
-            thread.take().expect("a thread").join().expect("its text")
-        };
-        Ended { status, stdout: text(&mut self.stdout), log: text(&mut self.log) }
+        Ended { status, stdout: self.stdout.whole(), log: self.log.whole() }
     }
 }
 

@@ -27,7 +27,11 @@ pub async fn close_due(store: &impl CounterStore, now: Timestamp) -> Result<usiz
         if nothing_ever || !window.is_due(now) {
             return Ok(closed);
         }
-        store.seal(window.next()).await?;
+        if open.sealed_until <= window {
+            // Then look again: until now, clicks of an older window could still arrive.
+            store.seal(window.next()).await?;
+            continue;
+        }
         let (counted, batches) = count(store, window).await?;
         let digest = digest(&counted);
         let record = WindowRecord { batches, digest, revision: 1, closed_at: now };

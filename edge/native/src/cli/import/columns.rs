@@ -148,7 +148,8 @@ pub(super) fn column_at(pointer: &str) -> String {
     let path = pointer.trim_start_matches('/');
     let mut parts = path.split('/');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let part = COLUMNS.into_iter().find(|(_, kind)| *kind == Kind::Part(first, second));
+    let leads_here = |kind| matches!(kind, Kind::Part(object, part) if object == first && part == second);
+    let part = COLUMNS.into_iter().find(|(_, kind)| leads_here(*kind));
     part.map_or(first, |(name, _)| name).to_owned()
 }
 

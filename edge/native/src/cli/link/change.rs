@@ -51,7 +51,7 @@ const CLEARABLE: [&str; 26] = [
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = UPDATE_EXAMPLES)]
-pub(super) struct UpdateArgs {
+pub(in crate::cli) struct UpdateArgs {
     #[command(flatten)]
     link: LinkName,
     /// Where the link leads from now on
@@ -68,7 +68,7 @@ pub(super) struct UpdateArgs {
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  waypost link disable summer")]
-pub(super) struct DisableArgs {
+pub(in crate::cli) struct DisableArgs {
     #[command(flatten)]
     link: LinkName,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(super) struct DisableArgs {
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  waypost link enable summer")]
-pub(super) struct EnableArgs {
+pub(in crate::cli) struct EnableArgs {
     #[command(flatten)]
     link: LinkName,
     #[command(flatten)]

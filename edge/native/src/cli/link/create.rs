@@ -19,7 +19,7 @@ The short URL is the whole of standard output. With --idempotency-key, repeating
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct CreateArgs {
+pub(in crate::cli) struct CreateArgs {
     /// Where the link leads
     destination: String,
     /// Slug of your own choice [default: a code is made]

@@ -17,7 +17,7 @@ a terminal, the link is shown and confirmation is asked for; elsewhere it is not
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct DeleteArgs {
+pub(in crate::cli) struct DeleteArgs {
     #[command(flatten)]
     link: LinkName,
     /// Do not ask for confirmation

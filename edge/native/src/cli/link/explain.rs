@@ -18,7 +18,7 @@ Examples:
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct ExplainArgs {
+pub(in crate::cli) struct ExplainArgs {
     #[command(flatten)]
     link: LinkName,
     /// Country of the visitor, for example DE

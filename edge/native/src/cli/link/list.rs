@@ -24,7 +24,7 @@ const TITLE_CHARS: usize = 30;
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct ListArgs {
+pub(in crate::cli) struct ListArgs {
     /// Only links with this text in slug, destination, title, notes or a tag (3 characters or more)
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,

@@ -14,7 +14,7 @@ Examples:
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct ShowArgs {
+pub(in crate::cli) struct ShowArgs {
     #[command(flatten)]
     link: LinkName,
     #[command(flatten)]
