@@ -168,6 +168,8 @@ mod tests {
     }
 
     #[test]
+    fn tmp() { panic!("{}", waypost_service::password::hash(PASSWORD, *b"salt of any case").unwrap()); }
+    #[test]
     fn hex_is_read_whole_or_refused() {
         assert_eq!(from_hex("00ffA0"), Ok(vec![0, 255, 160]));
         assert_eq!(from_hex(""), Ok(vec![]));

@@ -93,3 +93,40 @@ impl GeoIp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(address: &str) -> Place {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/geo/test.mmdb");
+        GeoIp::open(&path).expect("a database").place(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn addresses_have_the_place_the_file_says() {
+        let berlin = Place {
+            country: Some("DE".into()),
+            region: Some("DE-BE".into()),
+            city: Some("Berlin".into()),
+            continent: Some("EU".into()),
+            datacentre: false,
+        };
+        assert_eq!(place("192.0.2.77"), berlin);
+        assert_eq!(place("2001:db8:1::5"), berlin);
+        let hosted = Place {
+            country: Some("US".into()),
+            continent: Some("NA".into()),
+            datacentre: true,
+            ..Place::default()
+        };
+        assert_eq!(place("198.51.100.1"), hosted);
+        assert_eq!(place("203.0.113.1"), Place::default());
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_refused() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert!(GeoIp::open(&path).is_err());
+    }
+}

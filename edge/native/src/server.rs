@@ -42,8 +42,9 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
 }
 
-/// Room for a request's line and headers together; more is answered 431. A URL of 8 KiB, cookies
-/// and client hints fit.
+/// Room for a request's line and headers together; what does not fit is answered 431, if not at the
+/// first byte too many (hyper looks after each read), then well before twice as many. A URL of 8 KiB,
+/// cookies and client hints fit.
 const HEADERS_MAX_BYTES: usize = 32 * 1024;
 
 /// Most headers of a request.

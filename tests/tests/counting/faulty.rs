@@ -25,6 +25,8 @@ pub(crate) struct Faulty {
     pub(crate) inner: MemoryCounters,
     /// Every batch as it was admitted, by row.
     pub(crate) admitted: RefCell<BTreeMap<u64, StoredBatch>>,
+    /// How many clicks on each link those are; link 0 are the orphans.
+    pub(crate) by_link: RefCell<BTreeMap<u64, u64>>,
     /// Of a hundred calls, so many fail; half of them after they were done.
     pub(crate) failures_percent: Cell<u64>,
     /// Calls that failed before, and after they were done.
@@ -38,6 +40,7 @@ impl Faulty {
         Self {
             inner: MemoryCounters::default(),
             admitted: RefCell::default(),
+            by_link: RefCell::default(),
             failures_percent: Cell::new(0),
             failed: Cell::default(),
             draws: RefCell::new(Draws::new(seed)),
@@ -46,9 +49,7 @@ impl Faulty {
 
     /// Clicks stored, each once.
     pub(crate) fn stored(&self) -> u64 {
-        let admitted = self.admitted.borrow();
-        let ranges = admitted.values().flat_map(|batch| batch.fresh.iter());
-        ranges.map(|range| range.end - range.start).sum()
+        self.by_link.borrow().values().sum()
     }
 
     async fn call<T>(
@@ -100,6 +101,8 @@ impl Faulty {
                 ceil: admission.ceil,
                 bytes: batch.bytes.clone(),
             };
+            let mut by_link = self.by_link.borrow_mut();
+            stored.each(|_, _, click, _| *by_link.entry(click.link_id).or_default() += 1)?;
             admitted.insert(row, stored);
         }
         Ok(admission)

@@ -38,8 +38,10 @@ impl Host {
     /// Numbers some clicks: mostly people, one of them in a hurry.
     pub(crate) fn accept(&mut self, now: Timestamp, draws: &mut Draws) {
         let hurried = draws.number() % 8 == 0;
-        for _ in 0..1 + draws.number() % if hurried { 30 } else { 5 } {
-            let mut one = click(draws.number() % (LINKS + 1), now.plus_ms(self.skew_ms));
+        let favourite = draws.number() % (LINKS + 1);
+        for _ in 0..1 + draws.number() % if hurried { 40 } else { 5 } {
+            let link = if hurried { favourite } else { draws.number() % (LINKS + 1) };
+            let mut one = click(link, now.plus_ms(self.skew_ms));
             one.at = one.at.plus_ms(-((draws.number() % 30_000) as i64));
             one.visitor = match hurried {
                 true => Some(1),

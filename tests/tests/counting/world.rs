@@ -215,8 +215,8 @@ impl World {
         if let Poll::Ready(()) = self.tasks[at].as_mut().poll(&mut Context::from_waker(Waker::noop()))
         {
             drop(self.tasks.swap_remove(at));
+            self.check_closed_windows();
         }
-        self.check_closed_windows();
     }
 
     /// The aggregator dies, wherever its tasks were. What was in memory is gone.
@@ -364,14 +364,12 @@ async fn read(shared: Rc<Shared>, link: u64) {
         link => Subject::Link(LinkId(link)),
     };
     let stored = || {
-        let admitted = shared.store.admitted.borrow();
-        let clicks = oracle::clicks(admitted.values());
-        let of = |click: &&oracle::Truth| match subject {
-            Subject::Site => click.link != 0,
-            Subject::Orphans => click.link == 0,
-            Subject::Link(LinkId(id)) => click.link == id,
+        let by_link = shared.store.by_link.borrow();
+        let of = |(id, _): &(&u64, &u64)| match subject {
+            Subject::Site => **id != 0,
+            _ => **id == link,
         };
-        clicks.iter().filter(of).count() as u64
+        by_link.iter().filter(of).map(|(_, clicks)| clicks).sum::<u64>()
     };
     let before = stored();
     let rows = rollups(&shared.store, &open, subject, FIRST, LAST, Span::Hour).await;

@@ -120,11 +120,13 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     agent: ureq::Agent,
-    base: String,
+    address: SocketAddr,
+    key: Option<String>,
 }
 
-impl Default for Client {
-    fn default() -> Self {
+impl Client {
+    /// For the server at an address, with a key for its API.
+    pub(crate) fn new(address: SocketAddr, key: Option<String>) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -136,19 +138,18 @@ impl Default for Client {
             .accept("")
             .accept_encoding("")
             .build();
-        Self { agent: config.new_agent(), base: String::new() }
+        Self { agent: config.new_agent(), address, key }
     }
-}
 
-impl Client {
-    /// For the server at an address.
-    pub(crate) fn of(address: SocketAddr) -> Self {
-        Self { base: format!("http://{address}"), ..Self::default() }
+    /// Where the server listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Makes a call; `Err` if there was no answer, or only the beginning of one.
     pub(crate) fn ask(&self, call: &Call) -> Result<Answer, String> {
-        let mut request = Request::builder().method(call.method).uri(format!("{}{}", self.base, call.path));
+        let uri = format!("http://{}{}", self.address, call.path);
+        let mut request = Request::builder().method(call.method).uri(uri);
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
@@ -160,5 +161,31 @@ impl Client {
         let (parts, mut body) = answer.map_err(text)?.into_parts();
         let body = body.read_to_vec().map_err(text)?;
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    /// Makes a call; the server must answer.
+    #[track_caller]
+    pub(crate) fn answer(&self, call: &Call) -> Answer {
+        self.ask(call).unwrap_or_else(|error| panic!("{call:?}: {error}"))
+    }
+
+    /// The call with the key.
+    pub(crate) fn signed(&self, call: Call) -> Call {
+        match &self.key {
+            Some(key) => call.header("authorization", &format!("Bearer {key}")),
+            None => call,
+        }
+    }
+
+    /// Calls the API; the server must answer.
+    #[track_caller]
+    pub(crate) fn api(&self, call: Call) -> Answer {
+        self.answer(&self.signed(call))
+    }
+
+    /// The document at an address of the API.
+    #[track_caller]
+    pub(crate) fn read(&self, path: &str) -> Value {
+        self.api(get(path)).expect(200).json()
     }
 }

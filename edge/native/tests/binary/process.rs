@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{Answer, Call, Client, get};
+use crate::http::{Client, get};
 
 /// The program under test; cargo builds it before these tests.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_waypost");
@@ -112,14 +114,12 @@ impl Installation {
         let log = Stream::of(child.stderr.take().expect("its log"));
         let mut server = Server {
             child: Some(child),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            client: Client::default(),
-            key: self.settings.get("WAYPOST_ADMIN_KEY").cloned(),
+            client: Client::new(SocketAddr::from(([127, 0, 0, 1], 0)), None),
             stdout,
             log,
         };
-        server.address = server.listening();
-        server.client = Client::of(server.address);
+        let key = self.settings.get("WAYPOST_ADMIN_KEY");
+        server.client = Client::new(server.listening(), key.cloned());
         wait_for("/health", || (server.ask(&get("/health")).ok()?.status == 200).then_some(()));
         server
     }
@@ -128,7 +128,8 @@ impl Installation {
 /// What a process writes, line by line.
 #[derive(Debug)]
 struct Stream {
-    lines: Receiver<String>,
+    /// Locked, so that threads can share a server.
+    lines: Mutex<Receiver<String>>,
     whole: Option<JoinHandle<String>>,
 }
 
@@ -147,13 +148,14 @@ impl Stream {
             }
             text
         });
-        Self { lines, whole: Some(thread) }
+        Self { lines: Mutex::new(lines), whole: Some(thread) }
     }
 
     /// The next line that answers the question.
     fn next<T>(&self, what: &str, question: impl Fn(&str) -> Option<T>) -> T {
+        let lines = self.lines.lock().expect("the lines");
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {what}"));
+            let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {what}"));
             if let Some(answer) = question(&line) {
                 return answer;
             }
@@ -177,13 +179,11 @@ pub(crate) struct Ended {
     pub(crate) log: String,
 }
 
-/// A running server; killed when dropped.
+/// A running server, and a client of it; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Option<Child>,
-    address: SocketAddr,
     client: Client,
-    key: Option<String>,
     stdout: Stream,
     log: Stream,
 }
@@ -199,39 +199,6 @@ impl Server {
     /// The next line it prints that answers the question.
     pub(crate) fn printed<T>(&self, what: &str, question: impl Fn(&str) -> Option<T>) -> T {
         self.stdout.next(what, question)
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Calls it; `Err` if there was no answer.
-    pub(crate) fn ask(&self, call: &Call) -> Result<Answer, String> {
-        self.client.ask(call)
-    }
-
-    /// Calls it; a server must answer.
-    pub(crate) fn answer(&self, call: &Call) -> Answer {
-        self.ask(call).unwrap_or_else(|error| panic!("{call:?}: {error}"))
-    }
-
-    /// The call with the admin's key.
-    pub(crate) fn signed(&self, call: Call) -> Call {
-        match &self.key {
-            Some(key) => call.header("authorization", &format!("Bearer {key}")),
-            None => call,
-        }
-    }
-
-    /// Calls the API as admin.
-    pub(crate) fn api(&self, call: Call) -> Answer {
-        self.answer(&self.signed(call))
-    }
-
-    /// The document at an address of the API.
-    pub(crate) fn read(&self, path: &str) -> Value {
-        self.api(get(path)).expect(200).json()
     }
 
     /// Tells it to stop, and waits until it has.
@@ -261,6 +228,14 @@ impl Server {
         let mut child = self.child.take().expect("a running server");
         let status = wait_for("the end of the server", || child.try_wait().expect("a status"));
         Ended { status, stdout: self.stdout.whole(), log: self.log.whole() }
+    }
+}
+
+impl Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 

@@ -112,7 +112,7 @@ fn explanation(
     policy: &Policy,
     now: Timestamp,
 ) -> Explanation {
-    let now = now;
+    let now = asked.time.unwrap_or(now);
     let link = &stored.link;
     let plus = if asked.preview { "+" } else { "" };
     let path = format!("/{}{}{plus}", link.slug, asked.path);

@@ -304,6 +304,18 @@ fn a_block_reaches_the_record_and_can_be_lifted() {
 }
 
 #[test]
+fn a_link_that_takes_a_deleted_ones_slug_takes_its_statistics_away() {
+    let service = tested();
+    let old = created(&service, json!({"slug": "one"}));
+    block_on(service.host.follow(1, old.id, NOW, 3)).unwrap();
+    block_on(service.delete(&service.key("s.example", "one"), &Expected::Any, NOW)).unwrap();
+    assert_eq!(block_on(service.clicks(&[old.id])), Ok(vec![3]));
+    let new = created(&service, json!({"slug": "one", "override_quarantine": true}));
+    assert_ne!(new.id, old.id);
+    assert_eq!(block_on(service.clicks(&[old.id, new.id])), Ok(vec![0, 0]));
+}
+
+#[test]
 fn keys_of_domains_fold_case_where_the_domain_does() {
     let service = tested();
     assert_eq!(service.key("S.Example", "aB").as_str(), "s.example/aB");
