@@ -370,8 +370,8 @@ pub fn all() -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     for path in json_files(&root).map_err(|error| format!("{}: {error}", root.display()))? {
         let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        let read: Vec<Case> = serde_json::from_str(&text)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let read: Vec<Case> =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         let name = path.with_extension("");
         let file = name.strip_prefix(&root).unwrap_or(&name).display().to_string();
         cases.extend(read.into_iter().map(|case| Case { file: file.clone(), ..case }));
@@ -423,7 +423,10 @@ mod tests {
         let created_at = waypost_service::time::parse("2026-01-01T00:00:00Z").unwrap();
         assert_eq!((stored.created_at, stored.at), (created_at, Place::Both));
         let request = &case.request;
-        assert_eq!((&*request.method, &*request.host, &*request.target), ("GET", "s.example", "/abc"));
+        assert_eq!(
+            (&*request.method, &*request.host, &*request.target),
+            ("GET", "s.example", "/abc")
+        );
         assert_eq!(request.ip.as_deref(), Some("203.0.113.7"));
         assert!(request.user_agent().unwrap().is_some_and(|agent| agent.contains("Firefox")));
         assert!(case.expect.click.is_some_and(|click| click.link == 1));
@@ -431,8 +434,17 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_refused_everywhere() {
-        let places =
-            ["", "/policy", "/links/0", "/links/0/state", "/origin", "/request", "/request/geo", "/expect", "/expect/click"];
+        let places = [
+            "",
+            "/policy",
+            "/links/0",
+            "/links/0/state",
+            "/origin",
+            "/request",
+            "/request/geo",
+            "/expect",
+            "/expect/click",
+        ];
         for place in places {
             let mut case = plain();
             let object = case.pointer_mut(place).and_then(Value::as_object_mut).unwrap();

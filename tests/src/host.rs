@@ -250,3 +250,109 @@ fn expected_click(case: &Case, counted: &Counted) -> Result<Click, String> {
         utm: counted.utm.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn case() -> Case {
+        serde_json::from_value(json!({
+            "name": "n", "why": "w", "request": {},
+            "expect": {
+                "decision": "redirect", "reason": "destination", "status": 302,
+                "header_set": "redirect", "headers": { "location": "https://example.com/" },
+                "reads": ["edge s.example/abc"], "asks": ["take_use 1"], "click": {},
+            },
+        }))
+        .unwrap()
+    }
+
+    fn right() -> Answer {
+        let headers = [
+            ("location", "https://example.com/"),
+            ("cache-control", "private, no-store"),
+            ("referrer-policy", "strict-origin-when-cross-origin"),
+            ("x-content-type-options", "nosniff"),
+            ("x-robots-tag", "noindex"),
+            ("strict-transport-security", "max-age=31536000"),
+            ("content-length", "0"),
+        ];
+        Answer {
+            status: 302,
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            body: String::new(),
+            decision: Some(("redirect".to_owned(), "destination".to_owned())),
+            reads: Some(vec!["edge s.example/abc".to_owned()]),
+            asks: Some(vec!["take_use 1".to_owned()]),
+            click: Some(Some(Click {
+                at: Timestamp(1_780_315_200_000),
+                link: 1,
+                target: "default".to_owned(),
+                visitor: true,
+                user_agent: case().request.user_agent().unwrap().unwrap(),
+                ..Click::default()
+            })),
+        }
+    }
+
+    #[test]
+    fn a_right_answer_has_no_differences() {
+        assert_eq!(check(&case(), &right()), [""; 0]);
+        let silent = Answer { decision: None, reads: None, asks: None, click: None, ..right() };
+        assert_eq!(check(&case(), &silent), [""; 0]);
+    }
+
+    #[test]
+    fn every_part_of_an_answer_is_compared() {
+        type Change = fn(&mut Answer);
+        let changes: [(&str, Change); 12] = [
+            ("status", |answer| answer.status = 301),
+            ("decision", |answer| answer.decision = Some(("gone".into(), "destination".into()))),
+            ("reads", |answer| answer.reads = Some(vec![])),
+            ("asks", |answer| answer.asks = Some(vec![])),
+            ("click", |answer| answer.click = Some(None)),
+            ("location is missing", |answer| drop(answer.headers.remove(0))),
+            ("location: ", |answer| answer.headers[0].1.push('x')),
+            ("location has a line break", |answer| answer.headers[0].1.push('\n')),
+            ("location is there twice", |answer| answer.headers.push(answer.headers[0].clone())),
+            ("x-extra is there", |answer| answer.headers.push(("x-extra".into(), "1".into()))),
+            ("content-length", |answer| answer.headers[6].1 = "1".into()),
+            ("body", |answer| answer.body = "<p>".into()),
+        ];
+        for (expected, change) in changes {
+            let mut answer = right();
+            change(&mut answer);
+            let differences = check(&case(), &answer);
+            let is_told = differences.iter().any(|difference| difference.starts_with(expected));
+            assert!(is_told, "{expected}: {differences:?}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_compared_as_far_as_they_are_known() {
+        let body = |expect: serde_json::Value, method: &str, body: &str| {
+            let mut case = case();
+            case.request.method = method.to_owned();
+            let text = |name| expect[name].as_str().map(str::to_owned);
+            (case.expect.body, case.expect.page) = (text("body"), text("page"));
+            case.expect.body_has = text("has").into_iter().collect();
+            case.expect.body_lacks = text("lacks").into_iter().collect();
+            let mut answer = Answer { body: body.to_owned(), click: None, ..right() };
+            answer.headers[6].1 = if method == "HEAD" { "3" } else { "2" }.to_owned();
+            check(&case, &answer).len()
+        };
+        assert_eq!(body(json!({ "body": "ab" }), "GET", "ab"), 0);
+        assert_eq!(body(json!({ "body": "ab" }), "GET", "ac"), 1);
+        assert_eq!(body(json!({ "body": "abc" }), "HEAD", ""), 0);
+        assert_eq!(body(json!({ "body": "ab" }), "HEAD", ""), 1);
+        assert_eq!(body(json!({ "body": "abc" }), "HEAD", "abc"), 1);
+        assert_eq!(body(json!({ "has": "a" }), "GET", "ab"), 0);
+        assert_eq!(body(json!({ "has": "c" }), "GET", "ab"), 1);
+        assert_eq!(body(json!({ "has": "a", "lacks": "b" }), "GET", "ab"), 1);
+        assert_eq!(body(json!({ "page": "gone.en" }), "GET", "ab"), 1);
+        assert_eq!(body(json!({ "page": "no such page" }), "GET", "ab"), 1);
+        assert_eq!(body(json!({ "page": "gone.en", "body": "ab" }), "GET", "ab"), 1);
+    }
+}

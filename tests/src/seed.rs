@@ -19,7 +19,7 @@ pub const OTHER_DOMAIN: &str = "go.example";
 pub const PASSWORD: &str = "sesame";
 
 /// Hash of [`PASSWORD`].
-pub const PASSWORD_HASH: &str = "TODO";
+pub const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhbnkgY2FzZQ$eUOIxBa1756C5R+mtDdn0a2s4imHU8GNp1Stlrei5i8";
 
 /// The key of unlock cookies.
 pub const COOKIE_KEY: [u8; 32] = *b"the cookie key of redirect cases";
@@ -168,7 +168,26 @@ mod tests {
     }
 
     #[test]
-    fn tmp() { panic!("{}", waypost_service::password::hash(PASSWORD, *b"salt of any case").unwrap()); }
+    fn links_that_the_api_would_refuse_are_refused() {
+        let seeded = |link: serde_json::Value| {
+            let case: Case = serde_json::from_value(json!({
+                "name": "n", "why": "w", "links": [{ "link": link }], "request": {},
+                "expect": { "decision": "", "reason": "", "status": 0, "header_set": "" },
+            }))
+            .unwrap();
+            records(&case).map(|records| records.len())
+        };
+        assert_eq!(seeded(json!({})), Ok(1));
+        for link in [
+            json!({ "expire_at": "2026-06-01T00:00:00Z" }),
+            json!({ "destination": "javascript:alert(1)" }),
+            json!({ "rules": [{ "when": { "moon": ["full"] }, "destination": "https://a.example/" }] }),
+            json!({ "password": "another" }),
+        ] {
+            assert!(seeded(link.clone()).is_err(), "{link}");
+        }
+    }
+
     #[test]
     fn hex_is_read_whole_or_refused() {
         assert_eq!(from_hex("00ffA0"), Ok(vec![0, 255, 160]));

@@ -8,8 +8,17 @@ use waypost_tests::host::Host;
 use waypost_tests::hosts::core::Core;
 
 /// What a link and a request can be, all at once. The order is that of precedence.
-const TRAITS: [&str; 9] =
-    ["deleted", "blocked", "disabled", "out of time", "used up", "for a card", "locked", "asked with +", "ruled"];
+const TRAITS: [&str; 9] = [
+    "deleted",
+    "blocked",
+    "disabled",
+    "out of time",
+    "used up",
+    "for a card",
+    "locked",
+    "asked with +",
+    "ruled",
+];
 
 /// The bit of each in a combination.
 fn has(combination: u32, name: &str) -> bool {
@@ -86,11 +95,8 @@ fn case(combination: u32, kinds: Kinds, method: &str) -> Case {
     };
     let agent = if has("for a card") { "twitter_preview" } else { "firefox" };
     let target = if has("asked with +") { "/abc+" } else { "/abc" };
-    case.request = case::Request {
-        agent: agent.to_owned(),
-        target: target.to_owned(),
-        ..case.request
-    };
+    case.request =
+        case::Request { agent: agent.to_owned(), target: target.to_owned(), ..case.request };
     case
 }
 
@@ -100,11 +106,18 @@ async fn every_combination_follows_the_order() {
         for kind in 0..8 {
             let kinds =
                 Kinds { legal: kind & 1 != 0, over: kind & 2 != 0, keeps_method: kind & 4 != 0 };
+            // Nothing has a kind that it does not have at all.
+            if kinds.legal && !has(combination, "blocked")
+                || kinds.over && !has(combination, "out of time")
+            {
+                continue;
+            }
             for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
                 let answer = Core.run(&case(combination, kinds, method)).await.unwrap();
                 let (name, reason) = model(combination, kinds, method);
                 let expected = Some((name.to_owned(), reason.to_owned()));
-                let has: Vec<_> = TRAITS.into_iter().filter(|name| has(combination, name)).collect();
+                let has: Vec<_> =
+                    TRAITS.into_iter().filter(|name| has(combination, name)).collect();
                 assert_eq!(answer.decision, expected, "{method} {has:?} {kinds:?}");
             }
         }

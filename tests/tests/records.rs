@@ -53,12 +53,15 @@ fn golden() -> Vec<(&'static str, LinkRecord<'static>)> {
         ("status-301", status(RedirectStatus::MovedPermanently)),
         ("status-307", status(RedirectStatus::TemporaryRedirect)),
         ("status-308", status(RedirectStatus::PermanentRedirect)),
-        ("times", LinkRecord {
-            created_at: Timestamp(-1),
-            starts_at: Some(Timestamp(i64::MIN)),
-            expires_at: Some(Timestamp(i64::MAX)),
-            ..PLAIN
-        }),
+        (
+            "times",
+            LinkRecord {
+                created_at: Timestamp(-1),
+                starts_at: Some(Timestamp(i64::MIN)),
+                expires_at: Some(Timestamp(i64::MAX)),
+                ..PLAIN
+            },
+        ),
         ("limited", LinkRecord { limited: true, ..PLAIN }),
         ("empty-card", LinkRecord { preview: Some(Preview::default()), ..PLAIN }),
         ("agents", when(agents())),
@@ -67,7 +70,10 @@ fn golden() -> Vec<(&'static str, LinkRecord<'static>)> {
         ("networks", when(networks())),
         ("languages", when(vec![Condition::Language(vec!["*", "de", "zh-Hant-TW"])])),
         ("queries", when(queries())),
-        ("referrers", when(vec![Condition::Referrer(vec!["example.org", "xn--bcher-kva.example"])])),
+        (
+            "referrers",
+            when(vec![Condition::Referrer(vec!["example.org", "xn--bcher-kva.example"])]),
+        ),
         ("time-of-week", when(vec![Condition::Time(office_hours())])),
         ("nots", when(vec![nested(4)])),
         ("variants", LinkRecord { rules: variants(), ..PLAIN }),

@@ -145,7 +145,16 @@ async fn no_header_breaks_its_line() {
 /// was stored, or it is a path of ours.
 #[tokio::test]
 async fn no_request_chooses_the_host_it_is_sent_to() {
-    let suffixes = ["//evil.example", "/@evil.example", "?//evil.example", "/%2F%2Fevil.example", ".evil.example", ":80@evil.example", "/\\evil.example", "%0d%0alocation: //evil.example"];
+    let suffixes = [
+        "//evil.example",
+        "/@evil.example",
+        "?//evil.example",
+        "/%2F%2Fevil.example",
+        ".evil.example",
+        ":80@evil.example",
+        "/\\evil.example",
+        "%0d%0alocation: //evil.example",
+    ];
     let mut redirected = 0;
     for case in cases() {
         for suffix in suffixes {

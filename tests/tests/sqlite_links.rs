@@ -137,6 +137,37 @@ async fn what_was_acknowledged_outlives_a_crash() {
 }
 
 #[tokio::test]
+async fn no_table_keeps_anything_of_a_link_that_is_gone() {
+    let directory = directory();
+    let db = open(directory.path());
+    let rich = |number| Link {
+        slug: "same".into(),
+        tags: vec!["red".into(), "blue".into()],
+        deleted_at: Some(NOW),
+        ..sample(number)
+    };
+    let tables = async || {
+        let rows = "SELECT (SELECT count(*) FROM links), (SELECT count(*) FROM link_tags),
+            (SELECT count(*) FROM link_texts ('\"sam\"')), (SELECT count(*) FROM uses)";
+        let rows = db.read(move |connection| {
+            connection.query_row(rows, [], |row| {
+                Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+            })
+        });
+        ok(rows.await)
+    };
+    let first = create(&db, rich(1)).await;
+    assert_eq!(db.take_use(first.link.id, 9).await, Ok(Use::Taken { left: 8 }));
+    assert_eq!(tables().await, [1, 2, 1, 1]);
+    let second = stored(rich(2));
+    assert_eq!(db.create(&second, None, true, NOW).await, Ok(Created::Created));
+    assert_eq!(tables().await, [1, 2, 1, 0]);
+    assert_eq!(db.take_use(second.link.id, 9).await, Ok(Use::Taken { left: 8 }));
+    assert_eq!(db.purge(second.link.id, 1).await, Ok(Updated::Updated));
+    assert_eq!(tables().await, [0, 0, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_damaged_row_is_a_fault_and_no_panic() {
     let directory = directory();
     let db = open(directory.path());

@@ -272,6 +272,8 @@ mod tests {
         let metadata = fs::metadata(&to).expect("it is there");
         assert_eq!(metadata.len(), bytes);
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        // One file: the header's format versions say that there is no log beside it.
+        assert_eq!(fs::read(&to).expect("it is there")[18..20], [1, 1]);
         let pages = u32::try_from(bytes / 4_096).expect("a small file");
         assert_eq!(steps, [Progress::Copying { pages, of_pages: pages }, Progress::Checking]);
 

@@ -44,7 +44,8 @@ impl<'a> Filters<'a> {
 
 /// The text that `q` is looked for in, folded. No match reaches from one field into the next.
 pub fn searched_text(link: &Link) -> String {
-    let fields = [Some(&link.slug), Some(&link.destination), link.title.as_ref(), link.notes.as_ref()];
+    let fields =
+        [Some(&link.slug), Some(&link.destination), link.title.as_ref(), link.notes.as_ref()];
     let mut text = String::new();
     for field in fields.into_iter().flatten().chain(&link.tags) {
         text.push_str(&fold(field));

@@ -6,11 +6,8 @@ use waypost_wire::time::Timestamp;
 /// `2026-11-21T07:00:00Z`, with milliseconds only if there are any. Times outside of jiff's range
 /// (years -9999 to 9999) are written as its ends.
 pub fn format(at: Timestamp) -> String {
-    let clamped = at.0.clamp(
-        Instant::MIN.as_millisecond(),
-        Instant::MAX.as_millisecond(),
-    );
-    Instant::from_millisecond(clamped).unwrap_or(Instant::UNIX_EPOCH).to_string()
+    let instant = Instant::from_millisecond(at.0);
+    instant.unwrap_or(if at.0 < 0 { Instant::MIN } else { Instant::MAX }).to_string()
 }
 
 /// Reads RFC 3339 with any offset; `None` if the text is no such time.

@@ -86,9 +86,6 @@ pub async fn edit(
     let mut link = Link { version: version + 1, ..before.link.clone() };
     change(&mut link);
     let after = StoredLink { recompile_at: before.recompile_at, ..stored(link) };
-    assert_eq!(
-        ok(store.update(&after, version).await),
-        waypost_service::seams::Updated::Updated
-    );
+    assert_eq!(ok(store.update(&after, version).await), waypost_service::seams::Updated::Updated);
     after
 }

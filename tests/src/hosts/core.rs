@@ -29,9 +29,13 @@ impl Host for Core {
         let agent = request.user_agent()?;
         let facts = facts(request, agent.as_deref())?;
         let policy = seed::policy(case);
-        let memory = Memory { case, records: seed::records(case)?, reads: RefCell::default(), asks: RefCell::default() };
-        let mut answer =
-            serve(&facts, &policy, case.now, Some(&seed::SALT), &memory, answer).await;
+        let memory = Memory {
+            case,
+            records: seed::records(case)?,
+            reads: RefCell::default(),
+            asks: RefCell::default(),
+        };
+        let mut answer = serve(&facts, &policy, case.now, Some(&seed::SALT), &memory, answer).await;
         answer.reads = Some(memory.reads.into_inner());
         answer.asks = Some(memory.asks.into_inner());
         Ok(answer)
@@ -57,7 +61,9 @@ fn facts<'a>(
         accept_language: request.header("accept-language"),
         referer: request.header("referer"),
         cookie: request.header("cookie"),
-        purpose: ["sec-purpose", "purpose", "x-moz"].into_iter().find_map(|name| request.header(name)),
+        purpose: ["sec-purpose", "purpose", "x-moz"]
+            .into_iter()
+            .find_map(|name| request.header(name)),
         do_not_track: ["dnt", "sec-gpc"].into_iter().any(|name| request.header(name) == Some("1")),
         client_ip: request.ip.as_deref().map(address).transpose()?,
         country: geo.country.as_deref(),
@@ -165,7 +171,12 @@ impl Origin for Memory<'_> {
         }
     }
 
-    async fn unlock(&self, key: &LinkKey, password: &str, _: Option<u128>) -> Result<Unlock, Failed> {
+    async fn unlock(
+        &self,
+        key: &LinkKey,
+        password: &str,
+        _: Option<u128>,
+    ) -> Result<Unlock, Failed> {
         self.asks.borrow_mut().push(format!("unlock {key} {password}"));
         match self.case.origin.unlock {
             Some(case::Unlock::Right) => Ok(Unlock::Right),

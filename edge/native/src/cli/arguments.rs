@@ -67,7 +67,8 @@ pub(super) enum Command {
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(args)?;
-    let arguments = Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let arguments =
+        Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok(arguments.command.unwrap_or(Command::Serve(arguments.serve)))
 }
 
@@ -130,7 +131,8 @@ mod tests {
 
     #[test]
     fn without_a_command_the_server_starts() {
-        for args in [&["waypost"][..], &["waypost", "--listen", "[::1]:80"], &["waypost", "serve"]] {
+        for args in [&["waypost"][..], &["waypost", "--listen", "[::1]:80"], &["waypost", "serve"]]
+        {
             let parsed = parse(args.iter().map(OsString::from)).expect("arguments");
             assert!(matches!(parsed, Command::Serve(_)), "{args:?}");
         }

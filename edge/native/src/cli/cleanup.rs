@@ -3,9 +3,9 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Call, Client, Remote};
 use super::failure::Failure;
+use super::progress;
 use super::surroundings::Surroundings;
 use super::table::{grouped, shown, table};
-use super::progress;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,11 +88,14 @@ impl CleanupArgs {
             surroundings.say("Nothing was done. This is what would be done now:")?;
         }
         let count = |(name, words): (&str, &str)| {
-            let count = report.get(name)?.as_u64()?;
+            let count = report.get(name)?.as_u64().filter(|count| *count > 0)?;
             Some(vec![grouped(count), words.to_owned()])
         };
         let rows: Vec<_> = COUNTS.into_iter().filter_map(count).collect();
-        surroundings.say(&table(&["count", "what"], &rows))?;
+        match rows.as_slice() {
+            [] => surroundings.say("There was nothing to clean up.")?,
+            rows => surroundings.say(&table(&["count", "what"], rows))?,
+        }
         let examples = report.get("fault_examples").and_then(Value::as_array);
         for example in examples.into_iter().flatten().filter_map(Value::as_str) {
             surroundings.note(&format!("warning: {}", shown(example)));

@@ -58,7 +58,8 @@ impl Remote {
 /// Reads the address of a server.
 pub(super) fn base_url(text: &str) -> Result<Url, Failure> {
     let expected = "expected http:// or https://, a host and maybe a port";
-    let refused = |why: String| Failure::Usage(format!("the server's address {text:?} {why}; {expected}"));
+    let refused =
+        |why: String| Failure::Usage(format!("the server's address {text:?} {why}; {expected}"));
     let url = Url::parse(text.trim()).map_err(|error| refused(format!("is not valid: {error}")))?;
     let is_plain = url.username().is_empty() && url.query().is_none() && url.fragment().is_none();
     match url.scheme() {
@@ -155,10 +156,10 @@ impl Client {
             None => self.agent.run(request),
         }
         .map_err(unreachable)?;
-        let header = |name: http::HeaderName| {
-            Some(response.headers().get(name)?.to_str().ok()?.to_owned())
-        };
-        let (etag, retry_after, date) = (header(ETAG), header(RETRY_AFTER), header(http::header::DATE));
+        let header =
+            |name: http::HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        let (etag, retry_after, date) =
+            (header(ETAG), header(RETRY_AFTER), header(http::header::DATE));
         let body = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec();
         Ok(Answer {
             status: response.status().as_u16(),
@@ -204,7 +205,9 @@ impl Answer {
     /// The body, read as what it should be.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Failure::Failed(format!("the answer is not what Waypost answers ({error}); is this its address?"))
+            Failure::Failed(format!(
+                "the answer is not what Waypost answers ({error}); is this its address?"
+            ))
         })
     }
 
@@ -268,7 +271,15 @@ mod tests {
 
     #[test]
     fn addresses_that_are_none_are_refused() {
-        for text in ["", "localhost:8080", "127.0.0.1:8080", "ftp://h.example", "http://", "http://u@h.example", "http://h.example/?a"] {
+        for text in [
+            "",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "ftp://h.example",
+            "http://",
+            "http://u@h.example",
+            "http://h.example/?a",
+        ] {
             assert!(base_url(text).is_err(), "{text}");
         }
         assert_eq!(base_url(" https://h.example ").expect("fine").as_str(), "https://h.example/");

@@ -101,7 +101,10 @@ impl DataDirectory {
                 let setting = SETTINGS.iter().find(|setting| setting.key == KEY);
                 Ok(setting.map_or("", |setting| setting.default).into())
             }
-            Some(other) => Err(Failure::Usage(format!("{KEY} in the settings file is no text but a {}; expected a directory", other.type_str()))),
+            Some(other) => Err(Failure::Usage(format!(
+                "{KEY} in the settings file is of the type {}; expected a directory in quotes",
+                other.type_str()
+            ))),
         }
     }
 }

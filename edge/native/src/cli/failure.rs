@@ -111,9 +111,12 @@ impl ProblemDocument {
         let title = if self.title.is_empty() { "the server refused" } else { &self.title };
         let mut lines = vec![format!("error: {} ({})", shown(title), self.status)];
         let is_new = |detail: &&String| self.errors.is_empty() && !detail.is_empty();
-        lines.extend(Some(&self.detail).filter(is_new).map(|detail| format!("  {}", shown(detail))));
+        lines
+            .extend(Some(&self.detail).filter(is_new).map(|detail| format!("  {}", shown(detail))));
         lines.extend(self.errors.iter().map(|fault| format!("  {}", fault.text())));
-        let kind = Kind::ALL.into_iter().find(|kind| kind.uri() == self.kind);
+        // Where fields are at fault, they say what to do.
+        let is_ours = |kind: &Kind| self.errors.is_empty() && kind.uri() == self.kind;
+        let kind = Kind::ALL.into_iter().find(is_ours);
         lines.extend(kind.map(|kind| format!("  {}", kind.about().advice)));
         if self.status >= 500 && !self.instance.is_empty() {
             lines.push(format!("  The server's log knows this as {}", shown(&self.instance)));

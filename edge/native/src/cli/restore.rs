@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::backup::restore;
+use crate::backup::{BackupError, restore};
 
 use super::backup::show;
 use super::config::DataDirectory;
@@ -37,7 +37,12 @@ impl RestoreArgs {
         let mut shown = |progress| show(&bar, progress);
         let restored = restore(&self.from, &directory, self.replace, &mut shown);
         bar.finish_and_clear();
-        let bytes = restored.map_err(|error| Failure::Failed(error.to_string()))?;
+        let bytes = restored.map_err(|error| match error {
+            BackupError::Exists { path } => {
+                Failure::Failed(format!("{} exists: --replace replaces it", path.display()))
+            }
+            other => Failure::Failed(other.to_string()),
+        })?;
         let bytes = table::grouped(bytes);
         surroundings.say(&format!("{} is restored: {bytes} bytes", directory.display()))
     }

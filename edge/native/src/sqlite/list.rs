@@ -90,9 +90,12 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes links by id, in the order given.
-    fn take_each(&mut self, connection: &Connection, places: Vec<(i64, i64)>) -> rusqlite::Result<()> {
-        let mut statement =
-            connection.prepare_cached("SELECT doc FROM links WHERE id = ?1")?;
+    fn take_each(
+        &mut self,
+        connection: &Connection,
+        places: Vec<(i64, i64)>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached("SELECT doc FROM links WHERE id = ?1")?;
         for (_, id) in places {
             let mut rows = statement.query([id])?;
             if let Some(row) = rows.next()?
@@ -133,7 +136,11 @@ struct Leg {
 
 /// Through the links that hold the trigrams of `q`. They are found by id only, so this is no way
 /// to sort by the last write.
-fn walk_text(query: &ListQuery, from: Option<Position>, text: String) -> rusqlite::Result<Vec<Leg>> {
+fn walk_text(
+    query: &ListQuery,
+    from: Option<Position>,
+    text: String,
+) -> rusqlite::Result<Vec<Leg>> {
     let source = "link_texts t CROSS JOIN links l ON l.id = t.rowid WHERE link_texts MATCH ? AND";
     Source { source, value: Some(text), id: "t.rowid", updated_at: "l.updated_at" }
         .legs(query.sort, from)
@@ -287,7 +294,9 @@ mod tests {
         let updated = query.sort == Sort::UpdatedDescending;
         let suffix = if updated { "_updated" } else { "" };
         let index = match query {
-            ListQuery { tag: Some(_), .. } if updated => "t COVERING INDEX link_tags_updated (tag=?",
+            ListQuery { tag: Some(_), .. } if updated => {
+                "t COVERING INDEX link_tags_updated (tag=?"
+            }
             ListQuery { tag: Some(_), .. } => "t PRIMARY KEY (tag=?",
             ListQuery { domain: Some(_), state: None | Some(LinkState::Active), .. } => {
                 &format!("l INDEX links_domain{suffix} (domain=?")
@@ -342,9 +351,8 @@ mod tests {
 
     #[test]
     fn text_is_looked_up_by_its_trigrams_quoted() {
-        let matched = |q: &str| {
-            text_to_match(&ListQuery { q: Some(q.into()), ..Default::default() })
-        };
+        let matched =
+            |q: &str| text_to_match(&ListQuery { q: Some(q.into()), ..Default::default() });
         assert_eq!(matched("ÄBCd"), Some("\"äbc\" AND \"bcd\"".into()));
         assert_eq!(matched("a\"* "), Some("\"a\"\"*\" AND \"\"\"* \"".into()));
         assert_eq!(matched("ab"), None);

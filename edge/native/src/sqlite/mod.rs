@@ -29,9 +29,9 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waypost_service::seams::StoreError;
 
-pub use secrets::Secrets;
 pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
 use readers::Readers;
+pub use secrets::Secrets;
 use writer::{Order, Tally, Task};
 
 /// The name of the database in a data directory.

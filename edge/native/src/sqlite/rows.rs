@@ -180,8 +180,9 @@ fn doc(link: &Link) -> rusqlite::Result<String> {
 
 fn insert_tags(connection: &Connection, link: &Link, id: i64) -> rusqlite::Result<()> {
     // OR IGNORE: a tag given twice is one tag.
-    let mut insert = connection
-        .prepare_cached("INSERT OR IGNORE INTO link_tags (tag, link, updated_at) VALUES (?, ?, ?)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO link_tags (tag, link, updated_at) VALUES (?, ?, ?)",
+    )?;
     for tag in &link.tags {
         insert.execute((tag, id, link.updated_at.0))?;
     }

@@ -5,11 +5,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::http::{Answer, FIREFOX, call, create, get, post_form, send};
+use crate::http::{Answer, FIREFOX, IPHONE, call, create, get, post_form, send};
 use crate::process::{Installation, Server, wait_for};
-
-const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 \
-                      (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
 
 /// Makes a link; answers its slug.
 fn make(server: &Server, link: &Value) -> String {

@@ -10,6 +10,14 @@ use ureq::http::{HeaderMap, Request};
 pub(crate) const FIREFOX: &str =
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
+/// A browser on a telephone.
+pub(crate) const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 \
+                                 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
+
+/// A program that searches the web.
+pub(crate) const GOOGLEBOT: &str =
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+
 /// Most time for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -4,7 +4,12 @@
 #![cfg(unix)]
 #![expect(clippy::expect_used, reason = "a test that fails by panicking has said what it had to say")]
 
+mod counting;
+mod crash;
 mod first_minute;
 mod following;
 mod http;
+mod operating;
 mod process;
+mod real_input;
+mod windows;

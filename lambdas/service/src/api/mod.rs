@@ -1,8 +1,8 @@
 //! The API over HTTP: a request in, an answer out, whatever host carries them.
 //!
 //! Every answer is JSON: an object, a list as `{"data": [..], "next_cursor": ..}`, or a problem
-//! document (RFC 9457). Nothing is cached. The order of checks is the order of [`dispatch`]: does
-//! it exist, can it be done, who asks, may they, can we talk to each other, is the body right.
+//! document (RFC 9457). Nothing is cached. Checks come in this order: does it exist, can it be
+//! done, who asks, may they, can we talk to each other, is the body right.
 
 mod answer;
 mod auth;
@@ -100,7 +100,8 @@ pub async fn handle<H: Host>(
 /// Whether a request carries a key of at least `role`: for what a host answers beside the API.
 ///
 /// # Errors
-/// [`Kind::Unauthenticated`], [`Kind::Forbidden`], or the store's fault.
+/// [`Kind::Unauthenticated`](crate::problem::Kind), [`Kind::Forbidden`](crate::problem::Kind), or
+/// the store's fault.
 pub async fn authorize<H: Host>(
     service: &Service<H>,
     headers: &HeaderMap,

@@ -111,7 +111,7 @@ impl<H: Host> Service<H> {
         let mut outcome = self.write_new(link.clone(), remembered.clone(), replace, now).await?;
         // A quarantine that has ended holds nothing, even if nobody has cleaned up yet.
         if let Outcome::SlugTaken { quarantine_until: Some(until) } = outcome
-            && until < now
+            && until <= now
         {
             outcome = self.write_new(link, remembered, true, now).await?;
         }

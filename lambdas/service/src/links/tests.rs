@@ -8,6 +8,7 @@ use waypost_wire::record::LinkState as RecordState;
 use super::*;
 use crate::ambient::{Draws, SeededEntropy};
 use crate::codes::Sequence;
+use crate::counting::close::close_due;
 use crate::model::Block;
 use crate::seams::Use;
 use crate::testing::{MemoryHost, Published, service};
@@ -309,9 +310,10 @@ fn a_link_that_takes_a_deleted_ones_slug_takes_its_statistics_away() {
     let old = created(&service, json!({"slug": "one"}));
     block_on(service.host.follow(1, old.id, NOW, 3)).unwrap();
     block_on(service.delete(&service.key("s.example", "one"), &Expected::Any, NOW)).unwrap();
-    assert_eq!(block_on(service.clicks(&[old.id])), Ok(vec![3]));
     let new = created(&service, json!({"slug": "one", "override_quarantine": true}));
     assert_ne!(new.id, old.id);
+    // Clicks under way when the slug changed hands do not come back when their window closes.
+    block_on(close_due(&service.host.counters, NOW.plus_ms(3_600_000))).unwrap();
     assert_eq!(block_on(service.clicks(&[old.id, new.id])), Ok(vec![0, 0]));
 }
 

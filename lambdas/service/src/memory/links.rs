@@ -227,7 +227,8 @@ impl LinkStore for MemoryLinks {
     async fn forget_idempotency(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let remembered = &mut lock(&self.0).idempotency;
         let expired = |found: &Idempotency| found.expires_at <= now;
-        let keys = remembered.values().filter(|found| expired(found)).map(|found| found.key.clone());
+        let keys =
+            remembered.values().filter(|found| expired(found)).map(|found| found.key.clone());
         let keys: Vec<String> = keys.take(limit).collect();
         keys.iter().for_each(|key| drop(remembered.remove(key)));
         Ok(keys.len())

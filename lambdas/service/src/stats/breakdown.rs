@@ -93,18 +93,12 @@ fn present_destination<'a>(link: &'a Link, value: &str) -> Option<&'a str> {
         _ => {}
     }
     let (rule, variant) = value.strip_prefix("rules/")?.split_once('/')?;
-    let Rule { destination, destinations, .. } = link.rules.get(position(rule)?)?;
-    match (destination, position(variant)?) {
+    let Rule { destination, destinations, .. } = link.rules.get(rule.parse::<usize>().ok()?)?;
+    match (destination, variant.parse::<usize>().ok()?) {
         (Some(destination), 0) => Some(destination),
         (Some(_), _) => None,
         (None, variant) => destinations.get(variant).map(|weighted| weighted.destination.as_str()),
     }
-}
-
-/// A position; 255 stands for many: see [`waypost_wire::click::Target`].
-fn position(text: &str) -> Option<usize> {
-    let position = text.parse::<u8>().ok()?;
-    (position < u8::MAX).then(|| position.into())
 }
 
 fn share(clicks: u64, human: u64) -> f64 {

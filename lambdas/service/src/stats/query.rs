@@ -133,8 +133,7 @@ impl StatsQuery {
 
     /// The same question by slug, for visits to slugs that are not there.
     pub(super) fn by_slug(&self) -> Self {
-        let by = BTreeSet::from([Dimension::Slug]);
-        Self { by, by_hour_of_week: false, ..self.clone() }
+        Self { by: BTreeSet::from([Dimension::Slug]), ..self.clone() }
     }
 }
 

@@ -237,6 +237,9 @@ mod tests {
         block_on(compact(&store, at("2026-11-21T12:00:00Z"), 24 * 3_600_000)).expect("compaction");
         let after = asked(&store, query).expect("an answer");
         assert_eq!((days(&after), &after["resolution"]), (vec![0.into(), 2.into(), 1.into(), 0.into()], &json!("utc-day")));
+        // The day starts before the span, and its middle is inside.
+        let query = "from=2026-11-19&to=2026-11-19&tz=America/Los_Angeles";
+        assert_eq!(days(&asked(&store, query).expect("an answer")), [json!(2)]);
         for (query, parameter) in [("interval=hour", "interval"), ("by=hour_of_week", "by")] {
             let expected = Problem::parameter(
                 parameter,
@@ -246,6 +249,19 @@ mod tests {
             assert_eq!(asked(&store, &format!("from=2026-11-18&{query}")), Err(expected));
             assert!(asked(&store, &format!("from=2026-11-20&{query}")).is_ok());
         }
+    }
+
+    #[test]
+    fn long_spans_are_read_in_parts_without_gap_or_overlap() {
+        let clicks: Vec<Click<'_>> = (1..=25)
+            .flat_map(|day| [(day, "00:00:00"), (day, "23:59:59")])
+            .map(|(day, time)| followed(1, &format!("2026-10-{day:02}T{time}Z"), day))
+            .collect();
+        let store = store(&clicks);
+        let found = asked(&store, "from=2026-10-01&to=2026-10-25").expect("an answer");
+        let series = found["series"].as_array().expect("a series");
+        assert_eq!(series.len(), 25);
+        assert!(series.iter().all(|point| point["human"] == 2), "{series:?}");
     }
 
     #[test]

@@ -45,9 +45,8 @@ pub async fn one_idempotency_key_makes_one_link(store: &(impl LinkStore + Sync))
 /// Of many updates of one version, one is written.
 pub async fn one_of_many_updates_is_written(store: &(impl LinkStore + Sync)) {
     create(store, sample(1)).await;
-    let next = |index: usize| {
-        stored(Link { version: 2, title: Some(index.to_string()), ..sample(1) })
-    };
+    let next =
+        |index: usize| stored(Link { version: 2, title: Some(index.to_string()), ..sample(1) });
     let answers = at_once(100, async |index| ok(store.update(&next(index), 1).await));
     let winners: Vec<usize> =
         (0..100).filter(|index| answers[*index] == Updated::Updated).collect();

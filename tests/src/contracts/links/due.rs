@@ -44,7 +44,8 @@ pub async fn an_edit_moves_what_is_due(store: &impl LinkStore) {
 
 /// Deleted links are due when their quarantine ends.
 pub async fn ended_quarantines(store: &impl LinkStore) {
-    let quarantined = |number, ms| Link { quarantine_until: Some(NOW.plus_ms(ms)), ..deleted(number) };
+    let quarantined =
+        |number, ms| Link { quarantine_until: Some(NOW.plus_ms(ms)), ..deleted(number) };
     create(store, quarantined(1, 1)).await;
     create(store, quarantined(2, 0)).await;
     create(store, Link { deleted_at: None, ..quarantined(3, 0) }).await;
@@ -55,10 +56,8 @@ pub async fn ended_quarantines(store: &impl LinkStore) {
 
 /// Links are due when their record must be compiled anew, until that is done.
 pub async fn recompilations(store: &impl LinkStore) {
-    let stale = |number, ms| StoredLink {
-        recompile_at: Some(NOW.plus_ms(ms)),
-        ..stored(sample(number))
-    };
+    let stale =
+        |number, ms| StoredLink { recompile_at: Some(NOW.plus_ms(ms)), ..stored(sample(number)) };
     for link in [stale(1, 3), stale(2, -3), stored(sample(3))] {
         ok(store.create(&link, None, false, NOW).await);
     }

@@ -43,7 +43,9 @@ fn is_directory(directory: &Path) -> Check {
     let shown = directory.display().to_string();
     match fs::metadata(directory) {
         Ok(metadata) if metadata.is_dir() => Check::ok(NAME, shown),
-        Ok(_) => Check::fail(NAME, format!("{shown} is no directory"), "name another with --data-dir"),
+        Ok(_) => {
+            Check::fail(NAME, format!("{shown} is no directory"), "name another with --data-dir")
+        }
         Err(error) => Check::fail(
             NAME,
             format!("{shown}: {error}"),
@@ -59,7 +61,8 @@ fn privacy(directory: &Path) -> Check {
     match fs::metadata(directory) {
         Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
             let mode = metadata.permissions().mode() & 0o777;
-            let advice = format!("chmod 700 {}: it holds hashes of passwords and keys", directory.display());
+            let advice =
+                format!("chmod 700 {}: it holds hashes of passwords and keys", directory.display());
             Check::warn(NAME, format!("{mode:o}: others can look into it"), advice)
         }
         Ok(_) => Check::ok(NAME, "only its owner can look into it"),
@@ -80,7 +83,9 @@ fn space(directory: &Path, database_bytes: u64) -> Check {
             let found = format!("{} MiB; the database has {} MiB", mib(free), mib(database_bytes));
             match free {
                 free if free < SPACE_FAIL_BYTES => Check::fail(NAME, found, ADVICE),
-                free if free < SPACE_WARN_BYTES.max(database_bytes) => Check::warn(NAME, found, ADVICE),
+                free if free < SPACE_WARN_BYTES.max(database_bytes) => {
+                    Check::warn(NAME, found, ADVICE)
+                }
                 _ => Check::ok(NAME, found),
             }
         }
@@ -116,7 +121,9 @@ fn journal(directory: &Path, is_running: bool) -> Check {
     match (files.is_empty(), is_running) {
         (true, _) => Check::ok(NAME, "empty"),
         (false, true) => Check::ok(NAME, format!("{found}, in use")),
-        (false, false) => Check::warn(NAME, found, "start the server: these clicks are counted then"),
+        (false, false) => {
+            Check::warn(NAME, found, "start the server: these clicks are counted then")
+        }
     }
 }
 

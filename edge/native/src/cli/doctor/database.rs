@@ -28,7 +28,8 @@ const CLOCK_BEHIND_MS: i64 = 60_000;
 /// 2026-01-01T00:00:00Z: before Waypost was written, no clock is right.
 const CLOCK_EARLIEST: Timestamp = Timestamp(1_767_225_600_000);
 
-const RESTORE: &str = "stop the server and restore a backup (waypost restore); keep this file for the analysis";
+const RESTORE: &str =
+    "stop the server and restore a backup (waypost restore); keep this file for the analysis";
 
 /// All checks of a database, without writing to it.
 pub(super) fn checks(path: &Path, now: Timestamp) -> Vec<Check> {
@@ -57,9 +58,8 @@ pub(super) fn checks(path: &Path, now: Timestamp) -> Vec<Check> {
 
 /// Whether the database can be opened for more checks, without being changed by that.
 pub(super) fn are_sound(checks: &[Check]) -> bool {
-    let is_ok = |name: &str| {
-        checks.iter().any(|check| check.name == name && check.verdict == Verdict::Ok)
-    };
+    let is_ok =
+        |name: &str| checks.iter().any(|check| check.name == name && check.verdict == Verdict::Ok);
     is_ok(FILE) && is_ok(SCHEMA) && is_ok(CONTENT)
 }
 
@@ -90,7 +90,9 @@ fn log(path: &Path) -> Check {
     let found = format!("{} KiB", grouped(bytes >> 10));
     match bytes > LOG_WARN_BYTES {
         false => Check::ok(LOG, found),
-        true => Check::warn(LOG, found, "end long reads and other programs that have the database open"),
+        true => {
+            Check::warn(LOG, found, "end long reads and other programs that have the database open")
+        }
     }
 }
 
@@ -99,7 +101,11 @@ fn schema(version: usize) -> Check {
     match version {
         0 => Check::fail(SCHEMA, "none: the database is empty", "start the server, which makes it"),
         SCHEMA_VERSION => Check::ok(SCHEMA, found),
-        _ => Check::warn(SCHEMA, found, "the next start of the server brings it up to date; make a backup before"),
+        _ => Check::warn(
+            SCHEMA,
+            found,
+            "the next start of the server brings it up to date; make a backup before",
+        ),
     }
 }
 

@@ -26,7 +26,7 @@ Examples:
   waypost doctor --url http://127.0.0.1:8080
 
 Without --url, the data directory is checked; with it, the running server, and the data directory
-as well if --data-dir names one. Nothing is changed. Exit code 1 if any check fails.";
+as well if --data-dir names one. No link and no number is changed. Exit code 1 if any check fails.";
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]

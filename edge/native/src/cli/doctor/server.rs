@@ -40,7 +40,11 @@ pub(super) fn checks(base: Url, key: Option<&str>, now: Timestamp) -> Vec<Check>
         }
         Err(failure) => {
             // Whoever does not answer this answers nothing.
-            checks.push(Check::fail("health", failure.line(), "start the server, or correct --url"));
+            checks.push(Check::fail(
+                "health",
+                failure.line(),
+                "start the server, or correct --url",
+            ));
             return checks;
         }
     }
@@ -68,7 +72,8 @@ impl Dependency {
         let name = format!("health: {}", name.replace('_', " "));
         let latency = self.latency_ms.map(|ms| format!(", {ms} ms"));
         let waiting = self.waiting.map(|count| format!(", {count} waiting"));
-        let found = [Some(self.status.clone()), latency, waiting].into_iter().flatten().collect::<String>();
+        let found =
+            [Some(self.status.clone()), latency, waiting].into_iter().flatten().collect::<String>();
         match self.status.as_str() {
             "ok" | "off" => Check::ok(&name, found),
             "down" => Check::fail(&name, found, "look at the server's log"),
@@ -81,7 +86,11 @@ fn clock(answer: &Answer, now: Timestamp) -> Check {
     const NAME: &str = "clock of the server";
     let date = answer.date.as_deref().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     let Some(date) = date else {
-        return Check::warn(NAME, "the server does not say what time it is", "is a proxy in between?");
+        return Check::warn(
+            NAME,
+            "the server does not say what time it is",
+            "is a proxy in between?",
+        );
     };
     let apart_ms = now.ms_since(Timestamp(date.timestamp().as_millisecond()));
     let found = format!("{} s apart from this machine's", apart_ms / 1_000);
@@ -102,6 +111,8 @@ fn metrics(answer: Result<Answer, Failure>) -> Check {
     match answer.status {
         200 if text.contains("link_clicks") => Check::ok(NAME, format!("{numbers} numbers")),
         401 | 403 => Check::warn(NAME, "not shown without a key", "give --key or WAYPOST_KEY"),
-        status => Check::fail(NAME, format!("the answer is {status}, and no numbers"), "correct --url"),
+        status => {
+            Check::fail(NAME, format!("the answer is {status}, and no numbers"), "correct --url")
+        }
     }
 }

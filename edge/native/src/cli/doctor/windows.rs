@@ -35,18 +35,24 @@ pub(super) fn check(path: &Path, is_running: bool, now: Timestamp) -> Check {
             }
         }
     }
-    match differing.is_empty() {
-        true => Check::ok(NAME, format!("{same} of the last day count the same again")),
-        false => Check::fail(
+    match (differing.is_empty(), same) {
+        (true, 0) => Check::ok(NAME, "none with clicks in the last day"),
+        (true, same) => Check::ok(NAME, format!("{same} of the last day count the same again")),
+        (false, _) => Check::fail(
             NAME,
-            format!("{} of the last day count otherwise now: {}", differing.len(), differing.join(", ")),
+            format!(
+                "{} of the last day count otherwise now: {}",
+                differing.len(),
+                differing.join(", ")
+            ),
             "keep the database and report this: closed statistics must never change",
         ),
     }
 }
 
 fn proofs(path: &Path, now: Timestamp) -> Result<Vec<(Window, Proof)>, String> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let db = Db::open(path, &DbOptions::default()).map_err(|error| error.to_string())?;
         let proofs = of_last_day(&db, now).await.map_err(|error| error.to_string());

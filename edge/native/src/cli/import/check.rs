@@ -11,7 +11,7 @@ use waypost_service::problem::Problem;
 use waypost_service::slug::SlugRules;
 use waypost_wire::time::Timestamp;
 
-use super::columns::{Kind, column_at, put};
+use super::columns::{Column, Kind, column_at, put};
 use super::read::{Row, Sheet};
 
 /// Stands for the server's default domain, whose name is not known here.
@@ -44,18 +44,15 @@ pub(super) struct Finding {
 /// Checks all rows.
 pub(super) fn check(sheet: Sheet, now: Timestamp) -> Vec<Checked> {
     let Sheet { header, columns, rows, .. } = sheet;
-    let mut checked: Vec<_> = rows.into_iter().map(|row| body(row, &columns, header.len())).collect();
+    let mut checked: Vec<_> =
+        rows.into_iter().map(|row| body(row, &columns, header.len())).collect();
     let lenient = lenient(&checked);
     let usual = DraftRules { destination: DestinationRules::default(), ..usual_slugs(&lenient) };
-    for (row, document) in &mut checked {
+    for (row, _) in &mut checked {
         let findings = |rules| findings(row.row.line, parse_new(&row.body, rules, now).err());
-        // A row with unreadable cells has faults enough; the rest of it is checked all the same.
         let faults = findings(&lenient);
         row.warnings = if faults.is_empty() { findings(&usual) } else { Vec::new() };
         row.faults.extend(faults);
-        if !document.contains_key("destination") {
-            row.warnings.clear();
-        }
     }
     unique(&mut checked, "slug");
     unique(&mut checked, "external_id");
@@ -63,11 +60,7 @@ pub(super) fn check(sheet: Sheet, now: Timestamp) -> Vec<Checked> {
 }
 
 /// Turns a row into the body of a creation.
-fn body(
-    row: Row,
-    columns: &[Option<(&'static str, Kind)>],
-    width: usize,
-) -> (Checked, Map<String, Value>) {
+fn body(row: Row, columns: &[Option<Column>], width: usize) -> (Checked, Map<String, Value>) {
     let mut document = Map::new();
     let mut faults = Vec::new();
     let mut key = None;
@@ -81,15 +74,15 @@ fn body(
         });
     }
     for (cell, column) in row.cells.iter().zip(columns) {
-        let Some((name, kind)) = column else { continue };
+        let Some(column) = column else { continue };
         if cell.is_empty() {
             continue;
         }
-        if *kind == Kind::Key {
+        if column.kind == Kind::Key {
             key = Some(cell.clone());
         }
-        if let Err(expected) = put(&mut document, name, *kind, cell) {
-            let (column, problem) = ((*name).to_owned(), format!("is {cell:?}"));
+        if let Err(expected) = put(&mut document, *column, cell) {
+            let (column, problem) = (column.name.to_owned(), format!("is {cell:?}"));
             faults.push(Finding { line, column, problem, expected: expected.to_owned() });
         }
     }
@@ -190,7 +183,7 @@ mod tests {
             let Finding { line, column, problem, expected } = finding;
             format!("{line} {column}: {problem}; {expected}")
         };
-        rows.iter().flat_map(|row| findings(row)).map(text).collect()
+        rows.iter().flat_map(findings).map(text).collect()
     }
 
     fn faults(rows: &[Checked]) -> Vec<String> {
@@ -243,7 +236,8 @@ mod tests {
 
     #[test]
     fn empty_cells_are_as_good_as_no_columns() {
-        let rows = checked("destination,slug,max_clicks,keep,tags,utm_source\nhttps://a.example/,,,,,\n");
+        let rows =
+            checked("destination,slug,max_clicks,keep,tags,utm_source\nhttps://a.example/,,,,,\n");
         assert_eq!(faults(&rows), [""; 0]);
         assert_eq!(rows[0].body, br#"{"destination":"https://a.example/"}"#);
         assert_eq!(rows[0].key, None);
@@ -261,8 +255,8 @@ mod tests {
         assert_eq!(
             faults(&rows),
             [
-                "2 destination: javascript: URLs are not allowed as destination; a URL that starts with https:// or http://",
                 "2 slug: \"api\" is reserved; another word, or the same with something added",
+                "2 destination: javascript: can run code in the visitor's browser or read from it; a URL that starts with https:// or http://",
                 "3 keep: is \"maybe\"; true or false (or yes, no, 1, 0)",
                 "3 status: 303 is no status a link can have; 301, 302, 307 or 308",
                 "3 destination: is missing; a URL that starts with https:// or http://",
@@ -281,7 +275,8 @@ mod tests {
              https://a.example/,c,\n",
         );
         assert_eq!(faults(&rows), [""; 0]);
-        let columns: Vec<_> = rows[0].warnings.iter().map(|warning| warning.column.as_str()).collect();
+        let columns: Vec<_> =
+            rows[0].warnings.iter().map(|warning| warning.column.as_str()).collect();
         assert_eq!(columns, ["slug", "destination", "ios_destination"]);
         assert_eq!(warnings(&rows[1..]), [""; 0]);
     }

@@ -21,37 +21,49 @@ pub(super) enum Kind {
     Text,
 }
 
-/// Every column: its name, which is the API's unless it is part of an object, and what it holds.
-pub(super) const COLUMNS: [(&str, Kind); 29] = [
-    ("destination", Kind::Text),
-    ("slug", Kind::Text),
-    ("domain", Kind::Text),
-    ("title", Kind::Text),
-    ("tags", Kind::Tags),
-    ("notes", Kind::Text),
-    ("status", Kind::Number),
-    ("starts_at", Kind::Text),
-    ("expires_at", Kind::Text),
-    ("expired_destination", Kind::Text),
-    ("max_clicks", Kind::Number),
-    ("forward_query", Kind::Flag),
-    ("forward_path", Kind::Flag),
-    ("utm_source", Kind::Part("utm", "source")),
-    ("utm_medium", Kind::Part("utm", "medium")),
-    ("utm_campaign", Kind::Part("utm", "campaign")),
-    ("utm_term", Kind::Part("utm", "term")),
-    ("utm_content", Kind::Part("utm", "content")),
-    ("ios_destination", Kind::Text),
-    ("android_destination", Kind::Text),
-    ("preview_title", Kind::Part("preview", "title")),
-    ("preview_description", Kind::Part("preview", "description")),
-    ("preview_image", Kind::Part("preview", "image")),
-    ("external_id", Kind::Text),
-    ("password", Kind::Text),
-    ("keep", Kind::Flag),
-    ("disabled", Kind::Flag),
-    (KEY_COLUMN, Kind::Key),
-    (REASON_COLUMN, Kind::Ignored),
+/// A column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Column {
+    /// The API's name, unless it is part of an object there.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+const fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind }
+}
+
+/// Every column.
+pub(super) const COLUMNS: [Column; 29] = [
+    column("destination", Kind::Text),
+    column("slug", Kind::Text),
+    column("domain", Kind::Text),
+    column("title", Kind::Text),
+    column("tags", Kind::Tags),
+    column("notes", Kind::Text),
+    column("status", Kind::Number),
+    column("starts_at", Kind::Text),
+    column("expires_at", Kind::Text),
+    column("expired_destination", Kind::Text),
+    column("max_clicks", Kind::Number),
+    column("forward_query", Kind::Flag),
+    column("forward_path", Kind::Flag),
+    column("utm_source", Kind::Part("utm", "source")),
+    column("utm_medium", Kind::Part("utm", "medium")),
+    column("utm_campaign", Kind::Part("utm", "campaign")),
+    column("utm_term", Kind::Part("utm", "term")),
+    column("utm_content", Kind::Part("utm", "content")),
+    column("ios_destination", Kind::Text),
+    column("android_destination", Kind::Text),
+    column("preview_title", Kind::Part("preview", "title")),
+    column("preview_description", Kind::Part("preview", "description")),
+    column("preview_image", Kind::Part("preview", "image")),
+    column("external_id", Kind::Text),
+    column("password", Kind::Text),
+    column("keep", Kind::Flag),
+    column("disabled", Kind::Flag),
+    column(KEY_COLUMN, Kind::Key),
+    column(REASON_COLUMN, Kind::Ignored),
 ];
 
 /// Written for failed rows, so that trying them again cannot make a link twice.
@@ -79,9 +91,9 @@ const ALIASES: [(&str, &str); 14] = [
 ];
 
 /// The column of a name in a header. Case, and which separators a name has, make no difference.
-pub(super) fn column(name: &str) -> Option<(&'static str, Kind)> {
+pub(super) fn named(name: &str) -> Option<Column> {
     let wanted = plain(name);
-    COLUMNS.into_iter().find(|(known, _)| plain(known) == wanted)
+    COLUMNS.into_iter().find(|column| plain(column.name) == wanted)
 }
 
 /// The column that an unknown name was most likely meant to be: what others call it, or a name of
@@ -97,12 +109,12 @@ pub(super) fn closest(name: &str) -> Option<&'static str> {
     if let Some((_, meant)) = alias {
         return Some(meant);
     }
-    let ranked = COLUMNS.into_iter().map(|(known, _)| {
-        let known_plain = plain(known);
-        (strsim::osa_distance(&wrong, &known_plain), known_plain.len(), known)
+    let ranked = COLUMNS.into_iter().map(|Column { name, .. }| {
+        let known = plain(name);
+        (strsim::osa_distance(&wrong, &known), known.len(), name)
     });
-    let (distance, length, known) = ranked.min_by_key(|(distance, ..)| *distance)?;
-    (distance * 3 <= length).then_some(known)
+    let (distance, length, name) = ranked.min_by_key(|(distance, ..)| *distance)?;
+    (distance * 3 <= length).then_some(name)
 }
 
 fn plain(name: &str) -> String {
@@ -112,11 +124,11 @@ fn plain(name: &str) -> String {
 /// Puts a cell that is not empty into the body; says what would be right if it is not readable.
 pub(super) fn put(
     body: &mut Map<String, Value>,
-    name: &str,
-    kind: Kind,
+    column: Column,
     cell: &str,
 ) -> Result<(), &'static str> {
-    match kind {
+    let name = column.name;
+    match column.kind {
         Kind::Flag => {
             let flag = flag(cell).ok_or("true or false (or yes, no, 1, 0)")?;
             body.insert(name.to_owned(), json!(flag));
@@ -148,9 +160,12 @@ pub(super) fn column_at(pointer: &str) -> String {
     let path = pointer.trim_start_matches('/');
     let mut parts = path.split('/');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let leads_here = |kind| matches!(kind, Kind::Part(object, part) if object == first && part == second);
-    let part = COLUMNS.into_iter().find(|(_, kind)| leads_here(*kind));
-    part.map_or(first, |(name, _)| name).to_owned()
+    let is_here = |column: &Column| match column.kind {
+        Kind::Part(object, part) => (object, part) == (first, second),
+        _ => false,
+    };
+    let part = COLUMNS.into_iter().find(is_here);
+    part.map_or(first, |column| column.name).to_owned()
 }
 
 fn flag(cell: &str) -> Option<bool> {
@@ -168,10 +183,10 @@ mod tests {
     #[test]
     fn headers_may_be_spelled_as_people_do() {
         for name in ["expires_at", "Expires At", " EXPIRES-AT ", "expiresAt", "ExpiresAt"] {
-            assert_eq!(column(name), Some(("expires_at", Kind::Text)), "{name}");
+            assert_eq!(named(name), Some(column("expires_at", Kind::Text)), "{name}");
         }
         for name in ["", "expires", "url", "Destination URL"] {
-            assert_eq!(column(name), None, "{name}");
+            assert_eq!(named(name), None, "{name}");
         }
     }
 
@@ -195,8 +210,8 @@ mod tests {
     #[test]
     fn every_alias_leads_to_a_column() {
         for (alias, meant) in ALIASES {
-            assert!(column(meant).is_some(), "{alias}");
-            assert_eq!(column(alias), None, "{alias}");
+            assert!(named(meant).is_some(), "{alias}");
+            assert_eq!(named(alias), None, "{alias}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::columns::{KEY_COLUMN, REASON_COLUMN, column};
+use super::columns::{KEY_COLUMN, REASON_COLUMN, named};
 use super::read::Row;
 
 /// A row with cells to be added, in the order of the columns to be added.
@@ -60,8 +60,8 @@ pub(super) fn write(
 fn places(header: &[String], columns: &[&str]) -> Vec<usize> {
     let mut next = header.len();
     let place = |name: &&str| {
-        let there = header.iter().position(|known| match column(known) {
-            Some((known, _)) => known == *name,
+        let there = header.iter().position(|known| match named(known) {
+            Some(column) => column.name == *name,
             None => known == name,
         });
         there.unwrap_or_else(|| {
@@ -81,8 +81,10 @@ mod tests {
         let source = directory.path().join("links.csv");
         fs::write(&source, "").expect("a source");
         let path = failed_path(&source);
-        let owned = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let kept: Vec<Row> = rows.iter().map(|(cells, _)| Row { line: 2, cells: owned(cells) }).collect();
+        let owned =
+            |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let kept: Vec<Row> =
+            rows.iter().map(|(cells, _)| Row { line: 2, cells: owned(cells) }).collect();
         let extended: Vec<_> = kept
             .iter()
             .zip(rows)
@@ -97,7 +99,10 @@ mod tests {
     fn columns_are_added_behind_the_others() {
         let text = written(
             &["Destination", "Notes"],
-            &[(&["https://a.example", "x, \"y\"\nz"], vec!["k-1", "slug: taken"]), (&["b"], vec!["k-2", ""])],
+            &[
+                (&["https://a.example", "x, \"y\"\nz"], vec!["k-1", "slug: taken"]),
+                (&["b"], vec!["k-2", ""]),
+            ],
         );
         assert_eq!(
             text,
@@ -109,8 +114,12 @@ mod tests {
 
     #[test]
     fn columns_of_an_earlier_import_are_written_anew() {
-        let text = written(&["Reason", "destination"], &[(&["old", "a", "beyond"], vec!["k", "new"])]);
-        assert_eq!(text, "Reason,destination,idempotency_key\nnew,a,k\n".replace("Reason", "reason"));
+        let text =
+            written(&["Reason", "destination"], &[(&["old", "a", "beyond"], vec!["k", "new"])]);
+        assert_eq!(
+            text,
+            "Reason,destination,idempotency_key\nnew,a,k\n".replace("Reason", "reason")
+        );
     }
 
     #[cfg(unix)]

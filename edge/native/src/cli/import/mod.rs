@@ -74,8 +74,9 @@ impl ImportArgs {
         let name = self.file.display().to_string();
         let bytes = fs::read(&self.file)
             .map_err(|error| Failure::Failed(format!("cannot read {name}: {error}")))?;
-        let sheet = read::read(&bytes, self.ignore_unknown)
-            .map_err(|faults| Failure::Failed(format!("{name} cannot be imported:\n  {}", faults.join("\n  "))))?;
+        let sheet = read::read(&bytes, self.ignore_unknown).map_err(|faults| {
+            Failure::Failed(format!("{name} cannot be imported:\n  {}", faults.join("\n  ")))
+        })?;
         let header = sheet.header.clone();
         let mut report = Report::new(name, &sheet);
         let rows = check::check(sheet, surroundings.ambient.now());
@@ -107,12 +108,14 @@ impl ImportArgs {
         surroundings: &Surroundings<'_>,
     ) -> Result<(), Failure> {
         let keys = keys(bytes, rows);
-        let sent: Vec<_> = rows.iter().zip(&keys).filter(|(row, _)| row.faults.is_empty()).collect();
+        let sent: Vec<_> =
+            rows.iter().zip(&keys).filter(|(row, _)| row.faults.is_empty()).collect();
         let creations: Vec<_> = sent
             .iter()
             .map(|(row, key)| Creation { body: &row.body, idempotency_key: key.as_str() })
             .collect();
-        let bar = progress::bar(surroundings, creations.len() as u64).with_message("creating links");
+        let bar =
+            progress::bar(surroundings, creations.len() as u64).with_message("creating links");
         let (outcomes, stopped) = send::send(client, &creations, &bar, surroundings.pause);
         bar.finish_and_clear();
         report.stopped(stopped);
@@ -125,8 +128,9 @@ impl ImportArgs {
             report.outcome(index, row, key, outcome);
         }
         let written = |path: &Path, columns: &[&str], rows: &[files::Extended<'_>]| {
-            files::write(path, &self.file, header, columns, rows)
-                .map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
+            files::write(path, &self.file, header, columns, rows).map_err(|error| {
+                Failure::Failed(format!("cannot write {}: {error}", path.display()))
+            })
         };
         if let Some(path) = &self.output {
             written(path, &["short_url"], &report.made(rows))?;
@@ -145,7 +149,8 @@ impl ImportArgs {
 fn reason(faults: &[Finding]) -> String {
     let told = faults.iter().map(|fault| {
         let Finding { line, column, problem, expected } = fault;
-        format!("line {line}: {column}: {problem}; expected {expected}")
+        let place = if column.is_empty() { String::new() } else { format!("{column}: ") };
+        format!("line {line}: {place}{problem}; expected {expected}")
     });
     told.collect::<Vec<_>>().join(". ")
 }

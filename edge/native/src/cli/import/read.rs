@@ -3,7 +3,7 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::columns::{COLUMNS, Kind, closest, column};
+use super::columns::{COLUMNS, Column, closest, named};
 
 /// A file that could be read.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) struct Sheet {
     /// The header as it is in the file.
     pub(super) header: Vec<String>,
     /// What each column is; `None` for those left out.
-    pub(super) columns: Vec<Option<(&'static str, Kind)>>,
+    pub(super) columns: Vec<Option<Column>>,
     pub(super) rows: Vec<Row>,
     /// Rows with nothing in any cell, as spreadsheets leave behind.
     pub(super) empty_rows: usize,
@@ -39,7 +39,9 @@ pub(super) fn read(bytes: &[u8], ignore_unknown: bool) -> Result<Sheet, Vec<Stri
     let mut records = reader.records();
     let header = match records.next() {
         Some(Ok(record)) => record,
-        _ => return Err(vec!["the file is empty; expected a header with destination in it".into()]),
+        _ => {
+            return Err(vec!["the file is empty; expected a header with destination in it".into()]);
+        }
     };
     let columns = columns(&header, ignore_unknown)?;
     let mut sheet = Sheet {
@@ -85,19 +87,19 @@ fn separator(text: &str) -> u8 {
 fn columns(
     header: &StringRecord,
     ignore_unknown: bool,
-) -> Result<Vec<Option<(&'static str, Kind)>>, Vec<String>> {
-    let columns: Vec<_> = header.iter().map(column).collect();
+) -> Result<Vec<Option<Column>>, Vec<String>> {
+    let columns: Vec<_> = header.iter().map(named).collect();
     let mut faults = Vec::new();
     for (index, (name, found)) in header.iter().zip(&columns).enumerate() {
         match found {
             None if !ignore_unknown => faults.push(unknown(name, index)),
             Some(found) if columns.iter().take(index).flatten().any(|earlier| earlier == found) => {
-                faults.push(format!("column {} is there twice", found.0));
+                faults.push(format!("column {} is there twice", found.name));
             }
             _ => {}
         }
     }
-    if !columns.iter().flatten().any(|(name, _)| *name == "destination") {
+    if !columns.iter().flatten().any(|column| column.name == "destination") {
         faults.push("there is no column destination; expected one".to_owned());
     }
     match faults.is_empty() {
@@ -113,7 +115,7 @@ fn unknown(name: &str, index: usize) -> String {
     }
     let expected = match closest(name) {
         Some(meant) => format!("{meant}, if that was meant"),
-        None => format!("one of {}", COLUMNS.map(|(name, _)| name).join(", ")),
+        None => format!("one of {}", COLUMNS.map(|column| column.name).join(", ")),
     };
     format!("there is no column {name:?}; expected {expected}, {LEAVE_OUT}")
 }
@@ -134,7 +136,8 @@ impl<'a> Lines<'a> {
     /// a record as its own.
     fn of_record(&self, offset: u64) -> u64 {
         let rest = usize::try_from(offset).ok().and_then(|start| self.text.get(start..));
-        let skipped = rest.map_or(0, |rest| rest.len() - rest.trim_start_matches(['\r', '\n']).len());
+        let skipped =
+            rest.map_or(0, |rest| rest.len() - rest.trim_start_matches(['\r', '\n']).len());
         let start = offset + skipped as u64;
         self.starts.partition_point(|line| *line <= start) as u64
     }
@@ -155,7 +158,8 @@ mod tests {
 
     #[test]
     fn the_usual_spellings_of_a_file_mean_the_same() {
-        let expected = vec![row(2, &["https://a.example", "x"]), row(3, &["https://b.example", ""])];
+        let expected =
+            vec![row(2, &["https://a.example", "x"]), row(3, &["https://b.example", ""])];
         for text in [
             "destination,slug\nhttps://a.example,x\nhttps://b.example,\n",
             "\u{FEFF}destination,slug\r\nhttps://a.example,x\r\nhttps://b.example,",
@@ -177,7 +181,8 @@ mod tests {
     fn rows_know_their_lines() {
         let text = "destination,notes\r\n\r\na,\"1\r\n2\r\n3\"\r\n\r\n\r\nb,\r\n,\r\n ,  \r\nc,x";
         let sheet = read(text.as_bytes(), false).expect("a sheet");
-        let lines: Vec<_> = sheet.rows.iter().map(|row| (row.line, row.cells[0].as_str())).collect();
+        let lines: Vec<_> =
+            sheet.rows.iter().map(|row| (row.line, row.cells[0].as_str())).collect();
         assert_eq!(lines, [(3, "a"), (8, "b"), (11, "c")]);
         assert_eq!(sheet.empty_rows, 2);
     }
@@ -202,14 +207,17 @@ mod tests {
         );
         assert!(faults("destination,visits\n")[0].contains("expected one of destination, slug,"));
         for text in ["", "\n\n", "\u{FEFF}"] {
-            assert_eq!(faults(text), ["the file is empty; expected a header with destination in it"]);
+            assert_eq!(
+                faults(text),
+                ["the file is empty; expected a header with destination in it"]
+            );
         }
     }
 
     #[test]
     fn unknown_columns_can_be_left_out() {
         let sheet = read(b"visits,destination,\n1,https://a.example,\n", true).expect("a sheet");
-        assert_eq!(sheet.columns, [None, Some(("destination", Kind::Text)), None]);
+        assert_eq!(sheet.columns, [None, named("destination"), None]);
         assert!(read(b"visits,x\n", true).is_err());
     }
 
@@ -217,6 +225,9 @@ mod tests {
     fn other_encodings_are_refused() {
         let fault = |bytes: &[u8]| read(bytes, false).expect_err("a fault").remove(0);
         assert!(fault(b"\xFF\xFEd\0e\0").starts_with("the file is UTF-16"));
-        assert!(fault(b"destination\nhttps://a.example\nB\xFCcher\n").starts_with("line 3 is not UTF-8"));
+        assert!(
+            fault(b"destination\nhttps://a.example\nB\xFCcher\n")
+                .starts_with("line 3 is not UTF-8")
+        );
     }
 }

@@ -123,7 +123,10 @@ impl Report {
 
     /// Every row did what it should.
     pub(super) fn is_good(&self) -> bool {
-        self.faults.is_empty() && self.failed.is_empty() && self.unknown == 0 && self.stopped.is_none()
+        self.faults.is_empty()
+            && self.failed.is_empty()
+            && self.unknown == 0
+            && self.stopped.is_none()
     }
 }
 
@@ -163,22 +166,18 @@ impl Report {
         }
         let rows = grouped(self.rows as u64);
         let file = &self.file;
-        let empty = match self.empty_rows {
-            0 => String::new(),
-            count => format!(" ({} empty ones left out)", grouped(count as u64)),
-        };
         let faulty = grouped(self.faulty_rows as u64);
         let was_sent = self.created.len() + self.failed.len() + self.unknown > 0;
         let line = match (self.has_faults(), apply) {
             (true, _) if !was_sent => {
-                format!("{file}: {faulty} of {rows} rows{empty} have faults. Nothing was created.")
+                format!("{file}: {faulty} of {rows} rows have faults. Nothing was created.")
             }
             (false, false) => format!(
-                "{file}: {rows} rows{empty}, no faults found here. Nothing was created; to create \
+                "{file}: {rows} rows, no faults found here. Nothing was created; to create \
                  the links, add --apply."
             ),
             _ => format!(
-                "{file}: {created} of {rows} rows{empty} have their link, {failed} failed, {unknown} \
+                "{file}: {created} of {rows} rows have their link, {failed} failed, {unknown} \
                  were not finished.",
                 created = grouped(self.created.len() as u64),
                 failed = grouped(self.failed.len() as u64),
@@ -186,8 +185,13 @@ impl Report {
             ),
         };
         surroundings.say(&line)?;
+        if self.empty_rows > 0 {
+            surroundings
+                .say(&format!("Empty rows left out: {}.", grouped(self.empty_rows as u64)))?;
+        }
         if let Some(failed) = &self.failed_file {
-            surroundings.say(&format!("The failed rows, each with its reason, are in {failed}."))?;
+            surroundings
+                .say(&format!("The failed rows, each with its reason, are in {failed}."))?;
         }
         if self.unknown > 0 {
             surroundings.say("Run the same command again to finish; no link is made twice.")?;

@@ -92,7 +92,9 @@ impl UpdateArgs {
             clear(&mut fields, name)?;
         }
         if fields.is_empty() {
-            return Err(Failure::Usage("there is nothing to change: give at least one field".to_owned()));
+            return Err(Failure::Usage(
+                "there is nothing to change: give at least one field".to_owned(),
+            ));
         }
         change(&self.link, &self.remote, fields, surroundings)
     }
@@ -145,7 +147,8 @@ fn clear(fields: &mut Map<String, Value>, name: &str) -> Result<(), Failure> {
             Some(_) => Err(twice()),
         };
     };
-    let object = fields.entry(outer).or_insert_with(|| json!({})).as_object_mut().ok_or_else(twice)?;
+    let object =
+        fields.entry(outer).or_insert_with(|| json!({})).as_object_mut().ok_or_else(twice)?;
     match object.insert(inner.to_owned(), Value::Null) {
         None | Some(Value::Null) => Ok(()),
         Some(_) => Err(twice()),
@@ -175,10 +178,16 @@ mod tests {
     #[test]
     fn cleared_fields_are_null() {
         for (fields, names, expected) in [
-            (json!({}), &["title", "ios", "expires-at", "title"][..],
-                json!({"title": null, "ios_destination": null, "expires_at": null})),
-            (json!({"utm": {"source": "a"}}), &["utm.term", "utm.term"],
-                json!({"utm": {"source": "a", "term": null}})),
+            (
+                json!({}),
+                &["title", "ios", "expires-at", "title"][..],
+                json!({"title": null, "ios_destination": null, "expires_at": null}),
+            ),
+            (
+                json!({"utm": {"source": "a"}}),
+                &["utm.term", "utm.term"],
+                json!({"utm": {"source": "a", "term": null}}),
+            ),
             (json!({}), &["preview.image"], json!({"preview": {"image": null}})),
         ] {
             assert_eq!(cleared(fields, names), Some(expected));

@@ -6,6 +6,7 @@ use super::view::LinkView;
 use crate::cli::client::{Call, Remote};
 use crate::cli::failure::Failure;
 use crate::cli::surroundings::Surroundings;
+use crate::cli::table::shown;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +67,7 @@ impl CreateArgs {
         }
         let link: LinkView = answer.read()?;
         for warning in link.warnings() {
-            surroundings.note(&format!("warning: {warning}"));
+            surroundings.note(&format!("warning: {}", shown(warning)));
         }
         surroundings.say(link.short_url())
     }

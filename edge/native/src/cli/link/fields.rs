@@ -34,10 +34,10 @@ pub(super) struct Fields {
     /// How often the link can be followed
     #[arg(long, value_name = "COUNT")]
     max_clicks: Option<u64>,
-    /// Append the visitor's query to the destination [true or false]
+    /// Append the visitor's query to the destination
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     forward_query: Option<bool>,
-    /// Append the path behind the slug to the destination [true or false]
+    /// Append the path behind the slug to the destination
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     forward_path: Option<bool>,
     /// Add utm_source to the destination
@@ -82,7 +82,7 @@ pub(super) struct Fields {
     /// Your own id of the link; unique
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
-    /// Never clean the link up for being unused [true or false]
+    /// Never clean the link up for being unused
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     keep: Option<bool>,
 }
@@ -161,7 +161,11 @@ impl Fields {
 }
 
 /// Sets a field that is given.
-pub(super) fn put(fields: &mut Map<String, Value>, name: &str, value: Option<impl serde::Serialize>) {
+pub(super) fn put(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    value: Option<impl serde::Serialize>,
+) {
     if let Some(value) = value {
         fields.insert(name.to_owned(), json!(value));
     }

@@ -78,9 +78,14 @@ impl ListArgs {
         }
         let links: Result<Vec<LinkView>, _> =
             page.data.iter().map(|link| serde_json::from_str(link.get())).collect();
-        let links = links.map_err(|error| Failure::Failed(format!("a link cannot be read: {error}")))?;
-        let rows: Vec<_> = links.iter().map(|link| row(link, surroundings.stdout_is_terminal)).collect();
-        surroundings.say(&table(&["short url", "destination", "state", "clicks", "created", "title"], &rows))?;
+        let links =
+            links.map_err(|error| Failure::Failed(format!("a link cannot be read: {error}")))?;
+        let rows: Vec<_> =
+            links.iter().map(|link| row(link, surroundings.stdout_is_terminal)).collect();
+        surroundings.say(&table(
+            &["short url", "destination", "state", "clicks", "created", "title"],
+            &rows,
+        ))?;
         if let Some(cursor) = page.next_cursor {
             surroundings.note(&format!("There is more: --all, or --cursor {cursor}"));
         }
@@ -108,7 +113,11 @@ impl ListArgs {
         Ok(all)
     }
 
-    fn page(&self, client: &Client, cursor: Option<&str>) -> Result<crate::cli::client::Answer, Failure> {
+    fn page(
+        &self,
+        client: &Client,
+        cursor: Option<&str>,
+    ) -> Result<crate::cli::client::Answer, Failure> {
         let limit = if self.all { Some(PAGE) } else { self.limit.as_deref() };
         let query: Vec<(&str, &str)> = [
             ("q", self.q.as_deref()),

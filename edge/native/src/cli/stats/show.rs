@@ -8,7 +8,10 @@ pub(super) fn text(statistics: &Statistics) -> String {
     let mut parts = vec![
         format!(
             "from {} to {} ({}), complete until {}",
-            shown(from), shown(to), shown(tz), shown(complete_until)
+            shown(from),
+            shown(to),
+            shown(tz),
+            shown(complete_until)
         ),
         totals(&statistics.totals, &statistics.uniques),
         series(statistics),
