@@ -135,8 +135,8 @@ fn answers() -> Vec<(&'static str, Decision<'static>)> {
     vec![
         ("method other than `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`", refuse(RefuseReason::Method)),
         ("the host is none of the domains served", refuse(RefuseReason::WrongHost)),
-        ("`/`", Decision::Serve(Fixed::Home(None))),
         ("`/` of a domain with `home`", Decision::Serve(Fixed::Home(Some("https://example.com/".to_owned())))),
+        ("`/`", Decision::Serve(Fixed::Home(None))),
         ("`/favicon.ico`", Decision::Serve(Fixed::Favicon)),
         ("`/robots.txt`", Decision::Serve(Fixed::Robots)),
         ("the path is malformed: `..`, control characters, broken escapes", refuse(RefuseReason::MalformedPath)),
@@ -150,10 +150,10 @@ fn answers() -> Vec<(&'static str, Decision<'static>)> {
         ("deleted, in quarantine", gone(GoneReason::Deleted, None)),
         ("disabled", not_found(NotFoundReason::Disabled)),
         ("before `starts_at`", not_found(NotFoundReason::NotYet)),
-        ("after `expires_at`", gone(GoneReason::Expired, None)),
-        ("the same, with `expired_destination`", gone(GoneReason::Expired, instead)),
+        ("`expires_at` has come, with `expired_destination`", gone(GoneReason::Expired, instead)),
+        ("`expires_at` has come", gone(GoneReason::Expired, None)),
+        ("`max_clicks` are used up, with `expired_destination`", gone(GoneReason::UsedUp, instead)),
         ("`max_clicks` are used up", gone(GoneReason::UsedUp, None)),
-        ("the same, with `expired_destination`", gone(GoneReason::UsedUp, instead)),
         ("a link preview agent, and the link has `preview`", Decision::Card(card)),
         ("the link has a password that was not given", asked(PasswordState::Asked)),
         ("a wrong password was given", asked(PasswordState::Wrong)),
@@ -165,8 +165,8 @@ fn answers() -> Vec<(&'static str, Decision<'static>)> {
         ("a rule matches", redirect(Via::Rule { rule: 0, variant: 0 }, RedirectStatus::Found)),
         ("iOS, and the link has `ios_destination`", redirect(Via::Ios, RedirectStatus::Found)),
         ("Android, and the link has `android_destination`", redirect(Via::Android, RedirectStatus::Found)),
-        ("everybody else", redirect(Via::Default, RedirectStatus::Found)),
-        ("the same with 301 or 308, if the link is the same for all", redirect(Via::Default, RedirectStatus::MovedPermanently)),
+        ("the status is 301 or 308, and the link leads everybody to one place", redirect(Via::Default, RedirectStatus::MovedPermanently)),
+        ("everything else", redirect(Via::Default, RedirectStatus::Found)),
     ]
 }
 
@@ -206,8 +206,8 @@ fn policy() -> Policy {
 }
 
 #[test]
-fn the_settings_file_is_one() {
-    let samples = blocks("docs/operating.md", "toml");
+fn settings_files_are_settings_files() {
+    let samples: Vec<_> = documents().iter().flat_map(|document| blocks(document, "toml")).collect();
     assert!(!samples.is_empty());
     for sample in samples {
         let table: toml::Table = sample.parse().expect("TOML");
@@ -496,6 +496,7 @@ fn view(link: &Link) -> Value {
         base_url: "https://go.example.com",
         clicks: 0,
         edits_visible_within_seconds: 0,
+        fold_under: 5,
         now: NOW,
     };
     json!(LinkView::new(link, &facts))

@@ -1,6 +1,9 @@
 //! Statistics as data: the cases below `tests/cases/stats`, each a question, what was counted, and
 //! the whole answer.
-#![expect(clippy::expect_used, reason = "a test that fails by panicking has said what it had to say")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test that fails by panicking has said what it had to say"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -180,8 +183,10 @@ fn at(text: &str) -> Timestamp {
 
 fn files() -> Vec<(String, Vec<Case>)> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/cases/stats"));
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
     paths.sort();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("a file");

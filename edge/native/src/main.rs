@@ -1,13 +1,7 @@
-//! The program `waypost` (interim: settings from the environment only, until the command line is in).
-use std::collections::BTreeMap;
+//! The program `waypost`: everything is in the library, so that tests can call it too.
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let env: BTreeMap<String, String> = std::env::vars()
-        .filter_map(|(k, v)| Some((k.strip_prefix("WAYPOST_")?.to_lowercase(), v)))
-        .collect();
-    match waypost_native::settings::Settings::read(&BTreeMap::new(), &env, None) {
-        Ok(settings) => waypost_native::serve::run(settings),
-        Err(faults) => { eprintln!("{faults:?}"); ExitCode::from(2) }
-    }
+    waypost_native::cli::run(std::env::args_os(), waypost_native::serve::run)
 }

@@ -79,6 +79,7 @@ pub fn service_settings(settings: &Settings) -> ServiceSettings {
         },
         cleanup_per_second_max: NonZeroU32::new(settings.cleanup_per_second).unwrap_or(NonZeroU32::MIN),
         edits_visible_within_seconds: 0,
+        fold_under: settings.fold_under,
     }
 }
 

@@ -222,6 +222,7 @@ pub fn service(host: MemoryHost) -> Result<Service<MemoryHost>, NoMachine> {
         retention: Retention::default(),
         cleanup_per_second_max: NonZeroU32::MIN.saturating_add(499),
         edits_visible_within_seconds: 0,
+        fold_under: 5,
     };
     let ids = Snowflake::new(0, 0, 1_000)?;
     Ok(Service::new(host, policy, rules, settings, ids, Strategy::Random))

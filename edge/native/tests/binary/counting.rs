@@ -161,7 +161,8 @@ fn a_burst_of_one_visitor_is_no_crowd() {
 fn follow(server: &Client, slug: &str, threads: u64, times: u64) {
     thread::scope(|scope| {
         for visitor in 0..threads {
-            let visit = get(&format!("/{slug}")).agent(FIREFOX).from(&format!("203.0.113.{visitor}"));
+            let visit =
+                get(&format!("/{slug}")).agent(FIREFOX).from(&format!("203.0.113.{visitor}"));
             scope.spawn(move || {
                 for _ in 0..times {
                     server.answer(&visit).expect(302);

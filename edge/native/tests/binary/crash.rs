@@ -228,7 +228,8 @@ fn check_all(server: &Server, book: &Book) {
     loop {
         let page = server.read(&format!("/api/v1/links?limit=100{cursor}"));
         for link in page["data"].as_array().expect("links") {
-            *links.entry(link["destination"].as_str().expect("a text").to_owned()).or_default() += 1;
+            *links.entry(link["destination"].as_str().expect("a text").to_owned()).or_default() +=
+                1;
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -303,7 +304,11 @@ fn nothing_acknowledged_is_lost_and_nothing_is_made_twice() {
     assert!(counted <= book.clicks.started(), "{counted} of {:?}", book.clicks);
     let statistics = server.read("/api/v1/stats");
     assert_eq!(statistics["totals"]["all"], json!(counted));
-    eprintln!("{counted} clicks counted of {} answered, {} tried", book.clicks.answered(), book.clicks.started());
+    eprintln!(
+        "{counted} clicks counted of {} answered, {} tried",
+        book.clicks.answered(),
+        book.clicks.started()
+    );
     server.stop();
     assert_eq!(close_and_prove(&installation.data_dir()), counted);
 }

@@ -65,7 +65,8 @@ fn a_stranger_has_a_link_that_works_and_counts() {
 
     let followed = server.answer(&get(&format!("/{slug}")).agent(FIREFOX)).expect(302);
     assert_eq!(followed.to(), "https://example.com/");
-    let stats = get(&format!("/api/v1/links/{slug}/stats")).header("authorization", &format!("Bearer {key}"));
+    let stats = get(&format!("/api/v1/links/{slug}/stats"))
+        .header("authorization", &format!("Bearer {key}"));
     let counted = |totals: &Value| totals["all"] == json!(1) && totals["human"] == json!(1);
     wait_for("the click", || {
         counted(&server.answer(&stats).expect(200).json()["totals"]).then_some(())

@@ -25,14 +25,18 @@ fn at_once<T: Send>(count: usize, call: impl Fn(usize) -> T + Sync) -> Vec<T> {
 
 fn problem(answer: &Answer) -> (u16, String) {
     assert_eq!(answer.header("content-type"), "application/problem+json");
-    (answer.status, answer.json()["type"].as_str().expect("a type").replace("urn:waypost:problem:", ""))
+    (
+        answer.status,
+        answer.json()["type"].as_str().expect("a type").replace("urn:waypost:problem:", ""),
+    )
 }
 
 #[test]
 fn a_plain_link_redirects_at_once() {
     let installation = Installation::new();
     let server = installation.start();
-    let answer = server.api(create(&json!({ "destination": "HTTPS://Example.com/a b?ü" }))).expect(201);
+    let answer =
+        server.api(create(&json!({ "destination": "HTTPS://Example.com/a b?ü" }))).expect(201);
     let link = answer.json();
     let slug = link["slug"].as_str().expect("a slug");
     assert_eq!(answer.header("location"), format!("/api/v1/links/{slug}?domain=go.example"));
@@ -64,7 +68,10 @@ fn what_a_link_forwards_and_adds_is_in_the_location() {
     });
     assert_eq!(make(&server, &shop), "shop");
     let followed = server.answer(&get("/shop/shoes?y=2&z")).expect(307);
-    assert_eq!(followed.to(), "https://example.com/shop/shoes?x=1&utm_source=news%20letter&y=2&z#top");
+    assert_eq!(
+        followed.to(),
+        "https://example.com/shop/shoes?x=1&utm_source=news%20letter&y=2&z#top"
+    );
     let followed = server.answer(&get("/shop")).expect(307);
     assert_eq!(followed.to(), "https://example.com/shop?x=1&utm_source=news%20letter#top");
 }
@@ -87,7 +94,10 @@ fn rules_choose_the_destination() {
     });
     make(&server, &link);
     let of = |agent: &str, country: &str, language: &str| {
-        get("/rules").agent(agent).header("cf-ipcountry", country).header("accept-language", language)
+        get("/rules")
+            .agent(agent)
+            .header("cf-ipcountry", country)
+            .header("accept-language", language)
     };
     for (agent, country, language, expected) in [
         (FIREFOX, "DE", "fr", "https://example.com/de"),
@@ -98,7 +108,8 @@ fn rules_choose_the_destination() {
         let followed = server.answer(&of(agent, country, language)).expect(302);
         assert_eq!(followed.to(), expected, "{country} {language}");
         let question = json!({ "user_agent": agent, "country": country, "language": language });
-        let explained = server.api(send("POST", "/api/v1/links/rules/explain", &question)).expect(200);
+        let explained =
+            server.api(send("POST", "/api/v1/links/rules/explain", &question)).expect(200);
         assert_eq!(explained.json()["location"], json!(expected), "{}", explained.json());
     }
 
@@ -146,7 +157,10 @@ fn a_password_opens_a_link_until_it_is_changed() {
 fn a_limited_link_gives_as_many_redirects_as_it_says() {
     let installation = Installation::new();
     let server = installation.start();
-    make(&server, &json!({ "destination": "https://example.com/", "slug": "few", "max_clicks": 5 }));
+    make(
+        &server,
+        &json!({ "destination": "https://example.com/", "slug": "few", "max_clicks": 5 }),
+    );
     let followed = at_once(20, |_| server.answer(&get("/few")).status);
     let of = |status| followed.iter().filter(|its| **its == status).count();
     assert_eq!((of(302), of(410)), (5, 15), "{followed:?}");
@@ -168,7 +182,8 @@ fn edits_take_effect_at_once() {
         assert_eq!(edited.json()["version"], json!(number));
         assert_eq!(server.answer(&get("/edited")).expect(302).to(), to);
     }
-    let late = patch(&json!({ "destination": "https://example.com/late" })).header("if-match", "\"v3\"");
+    let late =
+        patch(&json!({ "destination": "https://example.com/late" })).header("if-match", "\"v3\"");
     assert_eq!(problem(&server.api(late)), (412, "version-mismatch".to_owned()));
     assert_eq!(server.answer(&get("/edited")).to(), "https://example.com/29");
 
@@ -187,23 +202,36 @@ fn edits_take_effect_at_once() {
 fn a_link_ends_at_its_time() {
     let installation = Installation::new();
     let server = installation.start();
-    let soon = |ms: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_millis(ms)).to_string();
-    make(&server, &json!({ "destination": "https://example.com/", "slug": "short", "expires_at": soon(1_500) }));
-    make(&server, &json!({
-        "destination": "https://example.com/", "slug": "passed-on", "expires_at": soon(1_500),
-        "expired_destination": "https://example.com/over",
-    }));
-    make(&server, &json!({ "destination": "https://example.com/", "slug": "opening", "starts_at": soon(1_500) }));
+    let soon =
+        |ms: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_millis(ms)).to_string();
+    make(
+        &server,
+        &json!({ "destination": "https://example.com/", "slug": "short", "expires_at": soon(1_500) }),
+    );
+    make(
+        &server,
+        &json!({
+            "destination": "https://example.com/", "slug": "passed-on", "expires_at": soon(1_500),
+            "expired_destination": "https://example.com/over",
+        }),
+    );
+    make(
+        &server,
+        &json!({ "destination": "https://example.com/", "slug": "opening", "starts_at": soon(1_500) }),
+    );
     server.answer(&get("/opening")).expect(404);
     assert_eq!(server.answer(&get("/short")).expect(302).to(), "https://example.com/");
     wait_for("the end", || (server.answer(&get("/short")).status == 410).then_some(()));
     wait_for("the start", || (server.answer(&get("/opening")).status == 302).then_some(()));
-    let over = || (server.answer(&get("/passed-on")).to() == "https://example.com/over").then_some(());
+    let over =
+        || (server.answer(&get("/passed-on")).to() == "https://example.com/over").then_some(());
     wait_for("the other destination", over);
     assert_eq!(server.read("/api/v1/links/short")["state"], json!("expired"));
 
     // Its owner may give it more time.
-    server.api(send("PATCH", "/api/v1/links/short", &json!({ "expires_at": soon(60_000) }))).expect(200);
+    server
+        .api(send("PATCH", "/api/v1/links/short", &json!({ "expires_at": soon(60_000) })))
+        .expect(200);
     server.answer(&get("/short")).expect(302);
 }
 

@@ -2,7 +2,10 @@
 //! killed. What it promises is checked from the outside, against counts of the tests' own.
 
 #![cfg(unix)]
-#![expect(clippy::expect_used, reason = "a test that fails by panicking has said what it had to say")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test that fails by panicking has said what it had to say"
+)]
 
 mod counting;
 mod crash;

@@ -105,7 +105,9 @@ fn all_faulty_settings_are_told_at_once() {
     let refused = installation.run(&[]);
     let text = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{text}");
-    for name in ["WAYPOST_LISTEN", "WAYPOST_DEFAULT_STATUS", "WAYPOST_CLEANUP_AT", "WAYPOST_ADMIN_KEY"] {
+    for name in
+        ["WAYPOST_LISTEN", "WAYPOST_DEFAULT_STATUS", "WAYPOST_CLEANUP_AT", "WAYPOST_ADMIN_KEY"]
+    {
         assert!(text.contains(name), "{name} is not in {text}");
     }
     assert!(!text.contains("short\""), "the key is not told: {text}");
@@ -114,7 +116,8 @@ fn all_faulty_settings_are_told_at_once() {
 
 /// Cleans up; answers the numbers that are not 0.
 fn clean_up(server: &Client, dry_run: bool) -> Value {
-    let report = server.api(send("POST", "/api/v1/cleanup", &json!({ "dry_run": dry_run }))).expect(200);
+    let report =
+        server.api(send("POST", "/api/v1/cleanup", &json!({ "dry_run": dry_run }))).expect(200);
     let mut report = report.json();
     let numbers = report.as_object_mut().expect("a report");
     numbers.retain(|_, value| value.as_u64().is_some_and(|number| number > 0));
@@ -153,7 +156,9 @@ fn cleaning_up_tells_first_and_then_does() {
     let link = json!({ "destination": "https://example.com/", "slug": "brief" });
     server.api(create(&link)).expect(201);
     server.answer(&get("/brief").agent(FIREFOX)).expect(302);
-    wait_for("its click", || (server.read("/api/v1/links/brief")["clicks"] == json!(1)).then_some(()));
+    wait_for("its click", || {
+        (server.read("/api/v1/links/brief")["clicks"] == json!(1)).then_some(())
+    });
     server.api(call("DELETE", "/api/v1/links/brief")).expect(204);
     assert_eq!(clean_up(&server, true), json!({ "purged": 1 }));
     assert_eq!(clean_up(&server, false), json!({ "purged": 1 }));

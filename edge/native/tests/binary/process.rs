@@ -48,8 +48,10 @@ pub(crate) struct Installation {
 impl Installation {
     /// With an admin key, a public name, geography from headers, and any free port.
     pub(crate) fn new() -> Self {
-        let mut installation =
-            Self { directory: tempfile::tempdir().expect("a directory"), settings: BTreeMap::new() };
+        let mut installation = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            settings: BTreeMap::new(),
+        };
         installation.set("WAYPOST_LISTEN", "127.0.0.1:0");
         installation.set("WAYPOST_ADMIN_KEY", ADMIN_KEY);
         installation.set("WAYPOST_PUBLIC_URL", "http://go.example");

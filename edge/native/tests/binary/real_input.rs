@@ -24,7 +24,8 @@ fn data(path: &str) -> PathBuf {
 }
 
 fn lines(path: &Path) -> Vec<String> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().map(str::to_owned).collect()
 }
 
@@ -63,7 +64,11 @@ fn refusal(address: &str) -> Option<&'static str> {
         return Some("does not start with a scheme");
     }
     if !is_web {
-        return Some(if ["javascript", "data"].contains(&scheme) { "can run code" } else { "is not allowed" });
+        return Some(if ["javascript", "data"].contains(&scheme) {
+            "can run code"
+        } else {
+            "is not allowed"
+        });
     }
     if !rest.starts_with("//") {
         return Some("there is no //");
@@ -79,13 +84,19 @@ fn refusal(address: &str) -> Option<&'static str> {
     };
     match url.host().expect("a host") {
         Host::Domain(name) if name.ends_with('.') => Some("ends with a dot"),
-        Host::Domain(name) if name == "localhost" || name.ends_with(".local") => Some("local network"),
+        Host::Domain(name) if name == "localhost" || name.ends_with(".local") => {
+            Some("local network")
+        }
         Host::Domain(name) if !name.contains('.') => Some("has no domain"),
         Host::Domain("bit.ly") => Some("link shortener"),
         Host::Domain(_) => None,
-        Host::Ipv4(address) if address.to_string() != authority => Some("unusual spelling"),
-        Host::Ipv4(address) => is_inside(address.into()).then_some("not an address of the public internet"),
-        Host::Ipv6(address) => is_inside(address.into()).then_some("not an address of the public internet"),
+        Host::Ipv4(address) if is_inside(address.into()) => {
+            Some("not an address of the public internet")
+        }
+        Host::Ipv4(address) => (address.to_string() != authority).then_some("unusual spelling"),
+        Host::Ipv6(address) => {
+            is_inside(address.into()).then_some("not an address of the public internet")
+        }
     }
 }
 
@@ -101,7 +112,8 @@ fn from_several<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> 
     let act = &act;
     let chunk = items.len().div_ceil(THREADS).max(1);
     thread::scope(|scope| {
-        let threads = items.chunks(chunk).map(|items| scope.spawn(move || items.iter().map(act).collect()));
+        let threads =
+            items.chunks(chunk).map(|items| scope.spawn(move || items.iter().map(act).collect()));
         let threads: Vec<thread::ScopedJoinHandle<'_, Vec<R>>> = threads.collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a thread")).collect()
     })
@@ -116,9 +128,8 @@ struct Link {
 
 /// Makes a link to every address that can have one, and sees the others refused.
 fn create_all(server: &Client, addresses: &[String]) -> Vec<Link> {
-    let answers = from_several(addresses, |address| {
-        server.api(create(&json!({ "destination": address })))
-    });
+    let answers =
+        from_several(addresses, |address| server.api(create(&json!({ "destination": address }))));
     let mut links = Vec::new();
     for (address, answer) in addresses.iter().zip(answers) {
         match refusal(address) {
@@ -277,7 +288,8 @@ fn breakdown(statistics: &Value, name: &str) -> BTreeMap<String, u64> {
 
 fn compare_classes(statistics: &Value, visits: &[Visit<'_>]) {
     let totals = &statistics["totals"];
-    let mut found: BTreeMap<&str, u64> = BTreeMap::from([("human", totals["human"].as_u64().expect("a number"))]);
+    let mut found: BTreeMap<&str, u64> =
+        BTreeMap::from([("human", totals["human"].as_u64().expect("a number"))]);
     for (reason, clicks) in totals["by_reason"].as_object().expect("reasons") {
         found.insert(reason, clicks.as_u64().expect("a number"));
     }
@@ -287,7 +299,9 @@ fn compare_classes(statistics: &Value, visits: &[Visit<'_>]) {
 
 /// What visitors say of themselves in so many words.
 fn compare_words(statistics: &Value, people: &[&Visit<'_>]) {
-    let of = |value: fn(&Visit<'_>) -> &'static str| tally(people.iter().map(|visit| value(visit).to_owned()));
+    let of = |value: fn(&Visit<'_>) -> &'static str| {
+        tally(people.iter().map(|visit| value(visit).to_owned()))
+    };
     for (name, expected) in [
         ("referrer", of(|visit| visit.referrer.1)),
         ("language", of(|visit| visit.language.1)),
@@ -334,7 +348,9 @@ fn compare_agents(statistics: &Value, people: &[&Visit<'_>]) {
     let mut known: HashMap<(&str, &str), &str> = HashMap::new();
     for line in &stored {
         let mut parts = line.splitn(4, '\t');
-        let (Some(what), Some(ours), _, Some(text)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(what), Some(ours), _, Some(text)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             panic!("{line}");
         };
         known.insert((what, text), ours);
@@ -350,7 +366,8 @@ fn compare_agents(statistics: &Value, people: &[&Visit<'_>]) {
         assert!(silent * 4 < people.len() as u64, "{dimension}: {silent} of {}", people.len());
         let mut found: BTreeMap<String, u64> = BTreeMap::new();
         for (value, clicks) in breakdown(statistics, dimension) {
-            let value = if ["mobile", "tablet"].contains(&&*value) { "handheld".to_owned() } else { value };
+            let value =
+                if ["mobile", "tablet"].contains(&&*value) { "handheld".to_owned() } else { value };
             *found.entry(value).or_default() += clicks;
         }
         for (value, clicks) in &expected {
@@ -413,11 +430,15 @@ fn real_addresses_and_agents_are_kept_and_counted_right() {
     let people: Vec<&Visit<'_>> = visits.iter().filter(|visit| visit.class() == "human").collect();
     compare_words(&statistics, &people);
     compare_agents(&statistics, &people);
-    let mut expected: BTreeMap<String, u64> = links.iter().map(|link| (link.slug.clone(), 0)).collect();
+    let mut expected: BTreeMap<String, u64> =
+        links.iter().map(|link| (link.slug.clone(), 0)).collect();
     for visit in &visits {
         *expected.entry(visit.link.slug.clone()).or_default() += 1;
     }
     assert_eq!(clicks_of_links(&server), expected);
     let account = server.read("/api/v1/stats/integrity");
-    assert_eq!((&account["accepted"], &account["counted"]), (&json!(visits.len()), &json!(visits.len())));
+    assert_eq!(
+        (&account["accepted"], &account["counted"]),
+        (&json!(visits.len()), &json!(visits.len()))
+    );
 }

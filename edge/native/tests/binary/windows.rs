@@ -58,7 +58,8 @@ pub(crate) fn close_and_prove(data_dir: &Path) -> u64 {
         let mut clicks = 0;
         for subject in [Subject::Site, Subject::Orphans] {
             let all = CounterStore::read(&db, subject, Timestamp(0), Timestamp(i64::MAX)).await;
-            clicks += all.expect("rollups").rows.iter().map(|row| row.rollup.totals.all()).sum::<u64>();
+            clicks +=
+                all.expect("rollups").rows.iter().map(|row| row.rollup.totals.all()).sum::<u64>();
         }
         clicks
     })
@@ -102,7 +103,9 @@ impl History {
             user_agent: if random.u8(0..4) == 0 { GOOGLEBOT } else { FIREFOX },
             visitor: Some(random.u64(..)),
             country: random.choice(["DE", "FR", "US", ""]).unwrap_or_default(),
-            referrer_host: random.choice(["news.example.org", "www.example.net", ""]).unwrap_or_default(),
+            referrer_host: random
+                .choice(["news.example.org", "www.example.net", ""])
+                .unwrap_or_default(),
             ..Click::default()
         }
     }
@@ -250,10 +253,7 @@ fn windows_close_once_whatever_happens_and_stay_as_they_are() {
 }
 
 /// The digests of the windows when the same clicks arrive in peace.
-fn reference(
-    history: &History,
-    numbers: &BTreeMap<u64, BTreeSet<u64>>,
-) -> BTreeMap<i64, Vec<u8>> {
+fn reference(history: &History, numbers: &BTreeMap<u64, BTreeSet<u64>>) -> BTreeMap<i64, Vec<u8>> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join(FILE_NAME);
     block_on(async {

@@ -7,9 +7,13 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 use waypost_native::sqlite::{Db, DbOptions, FILE_NAME, SCHEMA_VERSION};
+use waypost_service::counting::close::close_due;
+use waypost_service::counting::ingest::ingest;
+use waypost_wire::click::{BatchWriter, Click};
+use waypost_wire::time::Timestamp;
 
 use crate::stub::{Answer, Stub};
-use crate::waypost::{Done, Waypost};
+use crate::waypost::{Done, NOW, Waypost};
 
 /// A data directory as a server leaves it.
 fn data() -> TempDir {
@@ -146,8 +150,11 @@ fn databases_of_other_versions_and_programs_are_told_apart() {
         let connection = Connection::open(directory.path().join(FILE_NAME)).expect("it opens");
         connection.execute_batch(change).expect("it is written");
         drop(connection);
+        let before = files(directory.path());
         let done = doctor(directory.path());
         assert_eq!(verdict(&done, name), expected, "{change}: {}", done.out);
+        // What belongs to the server's user gets no companions of another one.
+        assert_eq!(files(directory.path()), before, "{change}");
     }
 }
 
@@ -157,14 +164,52 @@ fn a_clock_behind_the_data_is_found() {
     let connection = Connection::open(directory.path().join(FILE_NAME)).expect("it opens");
     let insert = "INSERT INTO links (id, key, record, domain, state, version, keep, updated_at, last_used_at, doc)
         VALUES (1, 'd/s', x'', 'd', 'active', 1, 0, ?1, 0, '{}')";
-    connection.execute(insert, [crate::waypost::NOW.0 + 59_000]).expect("it is written");
+    connection.execute(insert, [NOW.0 + 59_000]).expect("it is written");
     assert_eq!(verdict(&doctor(directory.path()), "clock"), "ok");
     connection
-        .execute("UPDATE links SET updated_at = ?1", [crate::waypost::NOW.0 + 61_000])
+        .execute("UPDATE links SET updated_at = ?1", [NOW.0 + 61_000])
         .expect("it is written");
     drop(connection);
     let done = doctor(directory.path());
     assert_eq!((verdict(&done, "clock"), done.code), ("fail".into(), ExitCode::FAILURE));
+}
+
+/// A data directory with one closed window, ten minutes old and more.
+fn counted() -> TempDir {
+    let directory = data();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let db = open(directory.path());
+        let at = Timestamp(NOW.0 - 3_600_000);
+        let mut clicks = BatchWriter::new(7, 0);
+        clicks.push(&Click {
+            link_id: 1,
+            at,
+            user_agent: "Mozilla/5.0 Firefox/130.0",
+            ..Click::default()
+        });
+        ingest(&db, clicks.finish(), at).await.expect("it is stored");
+        close_due(&db, NOW).await.expect("it is closed");
+        db.close().await;
+    });
+    directory
+}
+
+#[test]
+fn closed_windows_are_counted_again() {
+    let directory = counted();
+    let done = doctor(directory.path());
+    assert!(done.out.contains("1 of the last day count the same again"), "{}", done.out);
+    let connection = Connection::open(directory.path().join(FILE_NAME)).expect("it opens");
+    connection.execute("UPDATE windows SET digest = zeroblob(32)", []).expect("it is written");
+    drop(connection);
+    let done = doctor(directory.path());
+    assert_eq!((verdict(&done, "closed windows"), done.code), ("fail".into(), ExitCode::FAILURE));
+    assert!(
+        done.out.contains("1 of the last day count otherwise now: 2026-11-21T06:00:00Z"),
+        "{}",
+        done.out
+    );
 }
 
 const HEALTH: &str = r#"{"status":"ok","version":"0.1.0","checks":{

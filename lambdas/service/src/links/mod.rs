@@ -82,6 +82,8 @@ pub struct Settings {
     /// After how long an edit has reached every host. Visitors may remember permanent redirects
     /// for longer: [`Policy::edit_delay_seconds`].
     pub edits_visible_within_seconds: u32,
+    /// Values of breakdowns with fewer clicks are folded into one.
+    pub fold_under: u64,
 }
 
 /// The control plane of one installation.

@@ -178,13 +178,23 @@ mod tests {
     const HOUR_MS: i64 = Span::Hour.ms();
 
     const ZONES: [&str; 8] = [
-        "UTC", "Europe/Berlin", "America/St_Johns", "America/Santiago", "Asia/Kathmandu",
-        "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca",
+        "UTC",
+        "Europe/Berlin",
+        "America/St_Johns",
+        "America/Santiago",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "Africa/Casablanca",
     ];
 
     /// Around changes of clocks, and Samoa's lost day.
-    const STARTS: [&str; 4] =
-        ["2026-03-20T00:00:00Z", "2026-10-01T00:00:00Z", "2011-12-25T00:00:00Z", "2026-08-30T00:00:00Z"];
+    const STARTS: [&str; 4] = [
+        "2026-03-20T00:00:00Z",
+        "2026-10-01T00:00:00Z",
+        "2011-12-25T00:00:00Z",
+        "2026-08-30T00:00:00Z",
+    ];
 
     fn row(start: i64, span: Span, human: u64, bots: u64) -> Row {
         let mut rollup = Rollup::default();
@@ -194,7 +204,8 @@ mod tests {
             rollup.uniques.insert(visitor * 7 + bots);
         }
         // Of a third no country is known.
-        let countries = BTreeMap::from([("DE".to_owned(), human / 3), ("FR".to_owned(), human / 3)]);
+        let countries =
+            BTreeMap::from([("DE".to_owned(), human / 3), ("FR".to_owned(), human / 3)]);
         rollup.breakdowns.insert(Dimension::Country, countries);
         Row { start: Timestamp(start), span, rollup }
     }

@@ -58,10 +58,8 @@ pub(super) fn entries(
     values.sort_by_key(|(_, clicks)| Reverse(*clicks));
     let shown = values.partition_point(|(_, clicks)| fold_under <= *clicks).min(limit);
     let folded = values.split_off(shown);
-    let mut entries: Vec<Entry> = values
-        .into_iter()
-        .map(|(value, clicks)| Entry::new(Some(value), clicks, human))
-        .collect();
+    let mut entries: Vec<Entry> =
+        values.into_iter().map(|(value, clicks)| Entry::new(Some(value), clicks, human)).collect();
     let unknown = human.saturating_sub(known);
     if unknown > 0 {
         entries.push(Entry { unknown: true, ..Entry::new(None, unknown, human) });

@@ -1,9 +1,9 @@
 //! Hours, days and months as a named zone has them: days of 23 and 25 hours, midnights that do
 //! not exist, days that a country skipped.
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::ToSpan;
 use waypost_wire::time::Timestamp;
 
 use super::query::Interval;
@@ -163,12 +163,21 @@ mod tests {
     #[test]
     fn days_are_as_long_as_the_zone_has_them() {
         for (zone, from, to, expected) in [
-            ("UTC", "2026-02-28", "2026-03-02", &["2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z"][..]),
+            (
+                "UTC",
+                "2026-02-28",
+                "2026-03-02",
+                &["2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z"][..],
+            ),
             (
                 "Europe/Berlin",
                 "2026-03-28",
                 "2026-03-31",
-                &["2026-03-28T00:00:00+01:00", "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"],
+                &[
+                    "2026-03-28T00:00:00+01:00",
+                    "2026-03-29T00:00:00+01:00",
+                    "2026-03-30T00:00:00+02:00",
+                ],
             ),
             (
                 "Europe/Berlin",
@@ -181,14 +190,22 @@ mod tests {
                 "America/Santiago",
                 "2026-09-05",
                 "2026-09-08",
-                &["2026-09-05T00:00:00-04:00", "2026-09-06T01:00:00-03:00", "2026-09-07T00:00:00-03:00"],
+                &[
+                    "2026-09-05T00:00:00-04:00",
+                    "2026-09-06T01:00:00-03:00",
+                    "2026-09-07T00:00:00-03:00",
+                ],
             ),
             // Midnight is there twice: the first one counts.
             (
                 "America/Havana",
                 "2026-10-31",
                 "2026-11-03",
-                &["2026-10-31T00:00:00-04:00", "2026-11-01T00:00:00-04:00", "2026-11-02T00:00:00-05:00"],
+                &[
+                    "2026-10-31T00:00:00-04:00",
+                    "2026-11-01T00:00:00-04:00",
+                    "2026-11-02T00:00:00-05:00",
+                ],
             ),
             // Samoa skipped a day to change to the other side of the date line.
             (
@@ -208,7 +225,9 @@ mod tests {
     #[test]
     fn months_are_calendar_months_and_the_first_may_be_a_part() {
         let expected = [
-            "2026-01-31T00:00:00+01:00", "2026-02-01T00:00:00+01:00", "2026-03-01T00:00:00+01:00",
+            "2026-01-31T00:00:00+01:00",
+            "2026-02-01T00:00:00+01:00",
+            "2026-03-01T00:00:00+01:00",
             "2026-04-01T00:00:00+02:00",
         ];
         assert_eq!(points("Europe/Berlin", Interval::Month, "2026-01-31", "2026-04-02"), expected);
@@ -251,7 +270,8 @@ mod tests {
         let calendar = Calendar::utc();
         let end = |text| calendar.start(date(text).unwrap()).unwrap();
         let (from, to) = (end("2026-01-01"), end("2026-01-11"));
-        for (interval, count) in [(Interval::Hour, 240), (Interval::Day, 10), (Interval::Month, 1)] {
+        for (interval, count) in [(Interval::Hour, 240), (Interval::Day, 10), (Interval::Month, 1)]
+        {
             let points = |max| calendar.points(from, to, interval, max).map(|points| points.len());
             assert_eq!(points(count), Some(count), "{interval:?}");
             assert_eq!(points(count - 1), None, "{interval:?}");
@@ -265,9 +285,24 @@ mod tests {
         for (zone, at, start, end) in [
             ("UTC", "2026-11-21T07:10:00Z", "2026-11-21T07:00:00Z", "2026-11-21T08:00:00Z"),
             ("UTC", "2026-11-21T07:00:00Z", "2026-11-21T07:00:00Z", "2026-11-21T07:00:00Z"),
-            ("Asia/Kolkata", "2026-11-21T07:10:00Z", "2026-11-21T06:30:00Z", "2026-11-21T07:30:00Z"),
-            ("Asia/Kathmandu", "2026-11-21T07:15:00Z", "2026-11-21T07:15:00Z", "2026-11-21T07:15:00Z"),
-            ("America/St_Johns", "1950-01-01T00:00:00Z", "1949-12-31T23:30:00Z", "1950-01-01T00:30:00Z"),
+            (
+                "Asia/Kolkata",
+                "2026-11-21T07:10:00Z",
+                "2026-11-21T06:30:00Z",
+                "2026-11-21T07:30:00Z",
+            ),
+            (
+                "Asia/Kathmandu",
+                "2026-11-21T07:15:00Z",
+                "2026-11-21T07:15:00Z",
+                "2026-11-21T07:15:00Z",
+            ),
+            (
+                "America/St_Johns",
+                "1950-01-01T00:00:00Z",
+                "1949-12-31T23:30:00Z",
+                "1950-01-01T00:30:00Z",
+            ),
         ] {
             let calendar = Calendar::new(zone).unwrap();
             let at = time::parse(at).unwrap();
@@ -292,9 +327,21 @@ mod tests {
     fn dates_are_written_in_one_way() {
         assert_eq!(date("2028-02-29"), Some(jiff::civil::date(2028, 2, 29)));
         for text in [
-            "", "2026-02-29", "2026-13-01", "2026-00-10", "20261121", "2026-11-21T00", "26-11-21",
-            "2026-1-1", "+026-11-21", "2026/11/21", " 2026-11-21", "2026-11-21 ", "2026-W47-6",
-            "2026-11-2１", "today",
+            "",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "20261121",
+            "2026-11-21T00",
+            "26-11-21",
+            "2026-1-1",
+            "+026-11-21",
+            "2026/11/21",
+            " 2026-11-21",
+            "2026-11-21 ",
+            "2026-W47-6",
+            "2026-11-2１",
+            "today",
         ] {
             assert_eq!(date(text), None, "{text:?}");
         }

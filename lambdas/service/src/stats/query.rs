@@ -222,7 +222,8 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_795_244_400_000);
 
     fn parse(query: &str) -> StatsQuery {
-        StatsQuery::parse(Some(query), Scope::Link, NOW).unwrap_or_else(|problem| panic!("{problem:?}"))
+        StatsQuery::parse(Some(query), Scope::Link, NOW)
+            .unwrap_or_else(|problem| panic!("{problem:?}"))
     }
 
     fn span_of(query: &str) -> (String, String, usize) {
@@ -296,12 +297,7 @@ mod tests {
                 "2136-09-01T00:00:00Z",
                 2_000,
             ),
-            (
-                "from=9999-12-29&to=9999-12-29",
-                "9999-12-29T00:00:00Z",
-                "9999-12-30T00:00:00Z",
-                1,
-            ),
+            ("from=9999-12-29&to=9999-12-29", "9999-12-29T00:00:00Z", "9999-12-30T00:00:00Z", 1),
         ] {
             assert_eq!(span_of(query), (from.into(), to.into(), points), "{query}");
         }

@@ -91,7 +91,6 @@ async fn sums<'a>(
     Ok(sums)
 }
 
-
 #[cfg(test)]
 mod tests {
     use pollster::block_on;
@@ -106,8 +105,7 @@ mod tests {
     use crate::stats::Scope;
     use crate::time;
 
-    const FIREFOX: &str =
-        "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
     fn at(text: &str) -> Timestamp {
         time::parse(text).expect("a time")
@@ -194,7 +192,8 @@ mod tests {
         assert_eq!(asked(&store, query), Ok(expected("2026-11-21T13:20:00Z")));
         for hours_kept_ms in [i64::MAX, 0] {
             block_on(close_due(&store, at("2026-11-23T00:00:00Z"))).expect("closing");
-            block_on(compact(&store, at("2026-11-23T00:00:00Z"), hours_kept_ms)).expect("compaction");
+            block_on(compact(&store, at("2026-11-23T00:00:00Z"), hours_kept_ms))
+                .expect("compaction");
         }
         let found = asked(&store, query).expect("an answer");
         let complete_until = found["complete_until"].as_str().expect("a time");
@@ -233,10 +232,16 @@ mod tests {
             series.iter().map(|point| point["human"].clone()).collect()
         };
         let before = asked(&store, query).expect("an answer");
-        assert_eq!((days(&before), &before["resolution"]), (vec![1.into(), 1.into(), 1.into(), 0.into()], &json!("exact")));
+        assert_eq!(
+            (days(&before), &before["resolution"]),
+            (vec![1.into(), 1.into(), 1.into(), 0.into()], &json!("exact"))
+        );
         block_on(compact(&store, at("2026-11-21T12:00:00Z"), 24 * 3_600_000)).expect("compaction");
         let after = asked(&store, query).expect("an answer");
-        assert_eq!((days(&after), &after["resolution"]), (vec![0.into(), 2.into(), 1.into(), 0.into()], &json!("utc-day")));
+        assert_eq!(
+            (days(&after), &after["resolution"]),
+            (vec![0.into(), 2.into(), 1.into(), 0.into()], &json!("utc-day"))
+        );
         // The day starts before the span, and its middle is inside.
         let query = "from=2026-11-19&to=2026-11-19&tz=America/Los_Angeles";
         assert_eq!(days(&asked(&store, query).expect("an answer")), [json!(2)]);
