@@ -82,42 +82,83 @@ fn the_table_of_settings_is_that_of_the_code() {
 fn the_table_of_answers_is_that_of_the_code() {
     let policy = policy();
     let facts = RequestFacts { host: "go.example.com", path: "/spring", ..RequestFacts::default() };
-    let mut told = BTreeSet::new();
-    let mut rows = Vec::new();
-    for (case, decision) in answers() {
-        let words = (decision.name(), decision.reason());
-        assert!(told.insert((words, case)), "{case} is there twice");
+    let answers = before_a_link().into_iter().chain(link_is_over()).chain(link_is_open());
+    let rows = answers.map(|(case, decision)| {
         let reply = reply(&decision, &facts, &policy);
-        let header = |name: &str| {
-            reply.headers.iter().find(|(its_name, _)| *its_name == name).map(|(_, value)| value.as_ref())
-        };
-        let shown = [
-            header("content-type").map(|kind| if kind.starts_with("text/html") { "page" } else { "text" }.to_owned()),
-            header("location").map(|_| "`Location`".to_owned()),
-            header("set-cookie").map(|_| "`Set-Cookie`".to_owned()),
-            header("allow").map(|methods| format!("`Allow: {methods}`")),
-            header("retry-after").map(|seconds| format!("`Retry-After: {seconds}`")),
+        let headers: BTreeMap<&str, &str> =
+            reply.headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let shown =
+            |name: &str, text: fn(&str) -> String| headers.get(name).map(|value| text(value));
+        let with = [
+            shown("content-type", |kind| {
+                if kind.contains("html") { "page" } else { "text" }.into()
+            }),
+            shown("location", |_| "`Location`".into()),
+            shown("set-cookie", |_| "`Set-Cookie`".into()),
+            shown("allow", |methods| format!("`Allow: {methods}`")),
+            shown("retry-after", |seconds| format!("`Retry-After: {seconds}`")),
         ];
-        rows.push(vec![
+        vec![
             case.to_owned(),
-            format!("`{}` `{}`", words.0, words.1),
+            format!("`{}` `{}`", decision.name(), decision.reason()),
             reply.status.to_string(),
-            format!("`{}`", header("cache-control").unwrap_or_default()),
-            shown.into_iter().flatten().collect::<Vec<_>>().join(", "),
-        ]);
-    }
-    let names = ["The first that applies", "`decision` `reason`", "Status", "`Cache-Control`", "With"];
-    generated("docs/api.md", "answers", &table(&names, &rows));
+            format!("`{}`", headers["cache-control"]),
+            with.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        ]
+    });
+    let names =
+        ["The first that applies", "`decision` `reason`", "Status", "`Cache-Control`", "With"];
+    generated("docs/api.md", "answers", &table(&names, &rows.collect::<Vec<_>>()));
 }
 
-/// Every decision, in order of precedence, in the words of the document.
-fn answers() -> Vec<(&'static str, Decision<'static>)> {
-    let refuse = Decision::Refuse;
-    let not_found = Decision::NotFound;
-    let unavailable = Decision::Unavailable;
+/// Decisions without a link, in order of precedence.
+fn before_a_link() -> Vec<(&'static str, Decision<'static>)> {
+    use Decision::{NotFound, Refuse, Serve, Unavailable};
+    let home = Some("https://example.com/".to_owned());
+    vec![
+        (
+            "a method other than `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`",
+            Refuse(RefuseReason::Method),
+        ),
+        ("the host is none of the domains served", Refuse(RefuseReason::WrongHost)),
+        ("`/` of a domain with `home`", Serve(Fixed::Home(home))),
+        ("`/`", Serve(Fixed::Home(None))),
+        ("`/favicon.ico`", Serve(Fixed::Favicon)),
+        ("`/robots.txt`", Serve(Fixed::Robots)),
+        (
+            "the path is malformed: `..`, control characters, broken escapes",
+            Refuse(RefuseReason::MalformedPath),
+        ),
+        ("no slug can look like this", NotFound(NotFoundReason::NoSlug)),
+        ("the code has a wrong check character", NotFound(NotFoundReason::CheckCharacter)),
+        ("the link could not be read", Unavailable(Cause::ReadFailed)),
+        ("what was read is damaged", Unavailable(Cause::DamagedRecord)),
+        ("there is no such link", NotFound(NotFoundReason::NoLink)),
+    ]
+}
+
+/// Decisions on a link that sends nobody to its destination.
+fn link_is_over() -> Vec<(&'static str, Decision<'static>)> {
+    use Decision::{NotFound, Refuse};
     let gone = |reason, to| Decision::Gone { reason, to };
-    let asked = Decision::AskPassword;
     let instead = Some("https://example.com/over");
+    vec![
+        ("blocked for abuse", Refuse(RefuseReason::BlockedAbuse)),
+        ("blocked for legal reasons", Refuse(RefuseReason::BlockedLegal)),
+        ("deleted, in quarantine", gone(GoneReason::Deleted, None)),
+        ("disabled", NotFound(NotFoundReason::Disabled)),
+        ("before `starts_at`", NotFound(NotFoundReason::NotYet)),
+        ("`expires_at` has come, with `expired_destination`", gone(GoneReason::Expired, instead)),
+        ("`expires_at` has come", gone(GoneReason::Expired, None)),
+        ("`max_clicks` are used up, with `expired_destination`", gone(GoneReason::UsedUp, instead)),
+        ("`max_clicks` are used up", gone(GoneReason::UsedUp, None)),
+    ]
+}
+
+/// Decisions on a link that is in use.
+fn link_is_open() -> Vec<(&'static str, Decision<'static>)> {
+    use Decision::{AskPassword, Refuse, Unavailable};
+    use RedirectStatus::{Found, MovedPermanently};
     let page = LinkPage {
         destination: "https://example.com/",
         readable_destination: None,
@@ -125,48 +166,29 @@ fn answers() -> Vec<(&'static str, Decision<'static>)> {
         created_at: NOW,
         varies: false,
     };
-    let card = Card {
-        preview: Preview { title: None, description: None, image: None },
-        destination: None,
-    };
+    let preview = Preview { title: None, description: None, image: None };
+    let card = Card { preview, destination: None };
     let unlocked = Decision::Unlocked { cookie: "wp-1=x".to_owned(), to: "/spring".to_owned() };
-    let asking_origin = Decision::Unlock("sesame".to_owned());
-    assert_eq!(asking_origin.name(), "unlock", "never answered: the origin's word follows");
     vec![
-        ("method other than `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`", refuse(RefuseReason::Method)),
-        ("the host is none of the domains served", refuse(RefuseReason::WrongHost)),
-        ("`/` of a domain with `home`", Decision::Serve(Fixed::Home(Some("https://example.com/".to_owned())))),
-        ("`/`", Decision::Serve(Fixed::Home(None))),
-        ("`/favicon.ico`", Decision::Serve(Fixed::Favicon)),
-        ("`/robots.txt`", Decision::Serve(Fixed::Robots)),
-        ("the path is malformed: `..`, control characters, broken escapes", refuse(RefuseReason::MalformedPath)),
-        ("no slug can look like this", not_found(NotFoundReason::NoSlug)),
-        ("the code has a wrong check character", not_found(NotFoundReason::CheckCharacter)),
-        ("the link could not be read", unavailable(Cause::ReadFailed)),
-        ("what was read is damaged", unavailable(Cause::DamagedRecord)),
-        ("there is no such link", not_found(NotFoundReason::NoLink)),
-        ("blocked for abuse", refuse(RefuseReason::BlockedAbuse)),
-        ("blocked for legal reasons", refuse(RefuseReason::BlockedLegal)),
-        ("deleted, in quarantine", gone(GoneReason::Deleted, None)),
-        ("disabled", not_found(NotFoundReason::Disabled)),
-        ("before `starts_at`", not_found(NotFoundReason::NotYet)),
-        ("`expires_at` has come, with `expired_destination`", gone(GoneReason::Expired, instead)),
-        ("`expires_at` has come", gone(GoneReason::Expired, None)),
-        ("`max_clicks` are used up, with `expired_destination`", gone(GoneReason::UsedUp, instead)),
-        ("`max_clicks` are used up", gone(GoneReason::UsedUp, None)),
         ("a link preview agent, and the link has `preview`", Decision::Card(card)),
-        ("the link has a password that was not given", asked(PasswordState::Asked)),
-        ("a wrong password was given", asked(PasswordState::Wrong)),
-        ("too many passwords were tried", asked(PasswordState::TooMany)),
+        ("the link has a password that was not given", AskPassword(PasswordState::Asked)),
+        ("a wrong password was given", AskPassword(PasswordState::Wrong)),
+        ("too many passwords were tried", AskPassword(PasswordState::TooMany)),
         ("the right password was given", unlocked),
-        ("a method that the link's status does not keep", refuse(RefuseReason::Method)),
+        ("a method that the link's status does not keep", Refuse(RefuseReason::Method)),
         ("`+` behind the address", Decision::Preview(page)),
-        ("the last use, or the password, could not be checked", unavailable(Cause::OriginFailed)),
-        ("a rule matches", redirect(Via::Rule { rule: 0, variant: 0 }, RedirectStatus::Found)),
-        ("iOS, and the link has `ios_destination`", redirect(Via::Ios, RedirectStatus::Found)),
-        ("Android, and the link has `android_destination`", redirect(Via::Android, RedirectStatus::Found)),
-        ("the status is 301 or 308, and the link leads everybody to one place", redirect(Via::Default, RedirectStatus::MovedPermanently)),
-        ("everything else", redirect(Via::Default, RedirectStatus::Found)),
+        (
+            "whether there is a use left, or the password is right, could not be found out",
+            Unavailable(Cause::OriginFailed),
+        ),
+        ("a rule matches", redirect(Via::Rule { rule: 0, variant: 0 }, Found)),
+        ("iOS, and the link has `ios_destination`", redirect(Via::Ios, Found)),
+        ("Android, and the link has `android_destination`", redirect(Via::Android, Found)),
+        (
+            "the status is 301 or 308, and the link leads everybody to one place",
+            redirect(Via::Default, MovedPermanently),
+        ),
+        ("everything else", redirect(Via::Default, Found)),
     ]
 }
 
@@ -207,7 +229,8 @@ fn policy() -> Policy {
 
 #[test]
 fn settings_files_are_settings_files() {
-    let samples: Vec<_> = documents().iter().flat_map(|document| blocks(document, "toml")).collect();
+    let samples: Vec<_> =
+        documents().iter().flat_map(|document| blocks(document, "toml")).collect();
     assert!(!samples.is_empty());
     for sample in samples {
         let table: toml::Table = sample.parse().expect("TOML");
@@ -278,9 +301,7 @@ fn every_field_is_told_and_no_other() {
 
 #[test]
 fn every_condition_is_told_and_no_other() {
-    let when = |when: Value| {
-        json!({"destination": "https://example.com/", "rules": [{"when": when, "destination": "https://example.com/"}]})
-    };
+    let when = |when: Value| json!({"destination": "https://example.com/", "rules": [{"when": when, "destination": "https://example.com/"}]});
     let fault = fault(&when(json!({"qqqqqqqqqqqq": 1})));
     let section = section("docs/api.md", "conditions");
     assert_eq!(code_of_first_column("docs/api.md", "conditions"), listed(&fault));
@@ -325,7 +346,8 @@ fn examples_are_what_the_code_writes_and_reads() {
     ];
     let mut met = BTreeSet::new();
     for text in documents().iter().flat_map(|document| blocks(document, "json")) {
-        let example: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let example: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         for (mark, keys_of_code) in &written {
             if example.get(mark).is_some() {
                 assert_eq!(keys(&example), *keys_of_code);
@@ -349,7 +371,12 @@ fn links_between_documents_lead_somewhere() {
     let mut followed = 0;
     for document in documents() {
         let text = read(&document);
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+            .map(|(target, _)| target)
+        {
             if target.contains("://") || target.starts_with("mailto:") {
                 continue;
             }
@@ -399,7 +426,8 @@ fn documents() -> Vec<String> {
 }
 
 fn read(document: &str) -> String {
-    fs::read_to_string(repository().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+    fs::read_to_string(repository().join(document))
+        .unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
 /// Compares what stands between two markers with what the code says; with `BLESS=1`, writes it.
@@ -408,14 +436,19 @@ fn generated(document: &str, name: &str, expected: &str) {
     let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let text = read(document);
     let (start, end) = (format!("<!-- generated: {name} -->\n"), "<!-- /generated -->");
-    let (before, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{document} has no {start}"));
+    let (before, rest) =
+        text.split_once(&start).unwrap_or_else(|| panic!("{document} has no {start}"));
     let (found, after) = rest.split_once(end).expect("an end");
     if std::env::var_os("BLESS").is_some() {
         let written = format!("{before}{start}\n{expected}\n{end}{after}");
         fs::write(repository().join(document), written).expect("written");
         return;
     }
-    assert_eq!(found.trim(), expected.trim(), "{document}: run with BLESS=1 and read the difference");
+    assert_eq!(
+        found.trim(),
+        expected.trim(),
+        "{document}: run with BLESS=1 and read the difference"
+    );
 }
 
 fn table(names: &[&str], rows: &[Vec<String>]) -> String {
@@ -423,8 +456,12 @@ fn table(names: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("|{}\n", cells.iter().map(cell).collect::<String>());
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let rule: Vec<String> = names.iter().map(|_| "---".to_owned()).collect();
-    let escaped = |row: &Vec<String>| row.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>();
-    [line(&names), line(&rule)].into_iter().chain(rows.iter().map(|row| line(&escaped(row)))).collect()
+    let escaped =
+        |row: &Vec<String>| row.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>();
+    [line(&names), line(&rule)]
+        .into_iter()
+        .chain(rows.iter().map(|row| line(&escaped(row))))
+        .collect()
 }
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
@@ -438,7 +475,11 @@ fn section(document: &str, name: &str) -> String {
 /// The cells of a table's rows, without its head.
 fn rows(section: &str) -> Vec<Vec<String>> {
     let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    lines.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+    lines
+        .map(|line| {
+            line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+        })
+        .collect()
 }
 
 /// All that a text has in backquotes.
@@ -447,7 +488,8 @@ fn code(text: &str) -> Vec<String> {
 }
 
 fn code_of_first_column(document: &str, name: &str) -> BTreeSet<String> {
-    let names: Vec<String> = rows(&section(document, name)).iter().flat_map(|row| code(&row[0])).collect();
+    let names: Vec<String> =
+        rows(&section(document, name)).iter().flat_map(|row| code(&row[0])).collect();
     let distinct: BTreeSet<String> = names.iter().cloned().collect();
     assert_eq!(distinct.len(), names.len(), "{document}: one is there twice in {name}");
     distinct
@@ -457,7 +499,10 @@ fn code_of_first_column(document: &str, name: &str) -> BTreeSet<String> {
 fn blocks(document: &str, language: &str) -> Vec<String> {
     let text = read(document);
     let fence = format!("\n```{language}\n");
-    text.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("\n```")?.0.to_owned())).collect()
+    text.split(&fence)
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once("\n```")?.0.to_owned()))
+        .collect()
 }
 
 /// The names that a fault about an unknown one lists.
@@ -474,14 +519,19 @@ fn rules() -> DraftRules {
     let name = "go.example.com".to_owned();
     DraftRules {
         destination: DestinationRules::default(),
-        domains: vec![DomainRules { name: name.clone(), ignore_case: false, slug: SlugRules::default() }],
+        domains: vec![DomainRules {
+            name: name.clone(),
+            ignore_case: false,
+            slug: SlugRules::default(),
+        }],
         default_domain: name,
         redirect_status_default: 302,
     }
 }
 
 fn link(body: &Value) -> Link {
-    let draft = parse_new(body.to_string().as_bytes(), &rules(), NOW).unwrap_or_else(|problem| panic!("{problem:?}"));
+    let draft = parse_new(body.to_string().as_bytes(), &rules(), NOW)
+        .unwrap_or_else(|problem| panic!("{problem:?}"));
     draft.into_link(LinkId(1), "spring".to_owned(), None, NOW)
 }
 
@@ -496,7 +546,6 @@ fn view(link: &Link) -> Value {
         base_url: "https://go.example.com",
         clicks: 0,
         edits_visible_within_seconds: 0,
-        fold_under: 5,
         now: NOW,
     };
     json!(LinkView::new(link, &facts))

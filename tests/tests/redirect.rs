@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use waypost_tests::case::{self, Case};
 use waypost_tests::host::{Answer, Host};
 use waypost_tests::hosts::core::Core;
+use waypost_tests::hosts::native::Native;
 use waypost_tests::report;
 
 fn cases() -> Vec<Case> {
@@ -19,6 +20,13 @@ async fn answer(case: &Case) -> Answer {
 #[tokio::test]
 async fn core_answers_every_case() {
     if let Err(table) = report::run(&Core, &cases()).await {
+        panic!("{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_answers_every_case() {
+    if let Err(table) = report::run(&Native, &cases()).await {
         panic!("{table}");
     }
 }

@@ -4,7 +4,7 @@
 use core::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
-use waypost_wire::click::{Click, Target};
+use waypost_wire::click::{Click, SLUG_MAX_BYTES, Target};
 use waypost_wire::time::Timestamp;
 
 use crate::decision::{Decision, NotFoundReason, Redirect, Via};
@@ -16,7 +16,8 @@ use crate::rule::referrer_host;
 /// The click of a decision; `None` if nothing was followed. `link` is the id of the link that was
 /// found, `salt` the day's.
 ///
-/// Visits to slugs that are not there are counted too, without a link.
+/// Visits to slugs that are not there are counted too, without a link; and so is a card that a
+/// link preview agent was shown.
 pub fn of<'a>(
     decision: &'a Decision<'_>,
     link: Option<u64>,
@@ -27,12 +28,13 @@ pub fn of<'a>(
     let (target, slug, link_id, location) = match (decision, link) {
         (Decision::Redirect(redirect), Some(id)) => (target(redirect), "", id, &*redirect.to),
         (Decision::Gone { to: Some(to), .. }, Some(id)) => (Target::Expired, "", id, *to),
+        (Decision::Card(_), Some(id)) => (Target::Nowhere, "", id, ""),
         (
             Decision::NotFound(
                 NotFoundReason::NoLink | NotFoundReason::NoSlug | NotFoundReason::CheckCharacter,
             ),
             _,
-        ) => (Target::Nowhere, facts.path.trim_start_matches('/'), 0, ""),
+        ) => (Target::Nowhere, orphan_slug(facts.path), 0, ""),
         _ => return None,
     };
     let tells_apart = !facts.do_not_track;
@@ -57,6 +59,12 @@ pub fn of<'a>(
         utm: utm(facts.query.unwrap_or_default(), location),
         target,
     })
+}
+
+/// What stands in place of a slug, no longer than a slug can be.
+fn orphan_slug(path: &str) -> &str {
+    let asked = path.trim_start_matches('/');
+    &asked[..asked.floor_char_boundary(SLUG_MAX_BYTES)]
 }
 
 fn target(redirect: &Redirect<'_>) -> Target {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::civil::Time;
+use waypost_service::keys::ADMIN_KEY_MIN_CHARS;
 use waypost_wire::record::Network;
 
 use super::{CodeStrategy, Fault, LogFormat, SETTINGS, Strings};
@@ -204,8 +205,8 @@ impl<'a> Parser<'a> {
         let key = raw.text.trim().to_owned();
         // Says nothing of the value: faults are printed.
         let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-        if key.len() < 16 || !is_visible {
-            let expected = "at least 16 visible ASCII characters; `waypost keys generate` makes a good one";
+        if key.len() < ADMIN_KEY_MIN_CHARS || !is_visible {
+            let expected = "at least 20 visible ASCII characters; `waypost keys generate` makes a good one";
             self.fault(&raw.origin, "the key is too short or has spaces", expected);
         }
         Some(key)

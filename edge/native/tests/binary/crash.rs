@@ -323,7 +323,9 @@ fn prepare(server: &Client) {
     ] {
         server.api(create(&link)).expect(201);
     }
-    wait_for("the end of a link", || (server.answer(&get("/ended")).status == 410).then_some(()));
+    let state = || server.read("/api/v1/links/ended")["state"] == json!("expired");
+    wait_for("the end of a link", || state().then_some(()));
+    server.answer(&get("/ended")).expect(410);
 }
 
 /// How many clicks of the running process are in the journals, counted from the start of the

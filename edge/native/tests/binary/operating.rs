@@ -135,7 +135,8 @@ fn cleaning_up_tells_first_and_then_does() {
         server.api(create(&link)).expect(201);
         server.answer(&get(&format!("/{slug}")).agent(FIREFOX)).expect(302);
     }
-    wait_for("the end", || (server.answer(&get("/ends")).status == 410).then_some(()));
+    let state = || server.read("/api/v1/links/ends")["state"] == json!("expired");
+    wait_for("the end", || state().then_some(()));
     let clicks = || server.read("/api/v1/stats")["totals"]["all"].as_u64();
     wait_for("the clicks", || (clicks() == Some(3)).then_some(()));
     server.api(call("DELETE", "/api/v1/links/deleted")).expect(204);
