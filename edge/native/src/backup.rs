@@ -135,9 +135,7 @@ fn copy(
     to: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TempPath, BackupError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let source = Connection::open_with_flags(from, flags)
-        .map_err(|source| OpenError::sqlite(from, source))?;
+    let source = open_source(from).map_err(|source| OpenError::sqlite(from, source))?;
     if check(&source, from)? == 0 {
         return Err(BackupError::Empty { path: from.into() });
     }
@@ -158,6 +156,14 @@ fn copy(
         Some(fault) => Err(BackupError::Damaged { path: from.into(), fault }),
         None => Ok(temporary),
     }
+}
+
+/// Opened for writing, though nothing is written: the last connection to close then takes the files
+/// of the log away again, which would else stay and belong to whoever made the backup. Where the
+/// file cannot be written, it is only read.
+fn open_source(from: &Path) -> rusqlite::Result<Connection> {
+    let open = |flags| Connection::open_with_flags(from, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    open(OpenFlags::SQLITE_OPEN_READ_WRITE).or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
 }
 
 fn copy_pages(
@@ -317,6 +323,24 @@ mod tests {
         backup(copied.path(), &to, &mut quiet).expect("it works");
         restore(&to, backups.path(), false, &mut quiet).expect("it works");
         assert_eq!(names(&open(backups.path())), ["in the log"]);
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_a_database_at_rest_leaves_nothing_beside_it() {
+        let (served, backups) = (directory(), directory());
+        let db = open(served.path());
+        write(&db, "at rest").await;
+        db.close().await;
+        drop(db);
+        let files = || {
+            let entries = fs::read_dir(served.path()).expect("a directory");
+            let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = files();
+        backup(served.path(), &backups.path().join("a.db"), &mut quiet).expect("it works");
+        assert_eq!(files(), before);
     }
 
     #[tokio::test]

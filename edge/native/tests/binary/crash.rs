@@ -149,6 +149,7 @@ fn edit_until_killed(client: &Client, (_, last): (u64, u64), done: &Sender<()>) 
 fn use_until_killed(client: &Client, clicks: &Clicks) -> (u64, u64) {
     let mut given = 0;
     loop {
+        assert!(given <= USES, "more than {USES} uses");
         match clicks.follow(client, "limited", given) {
             Ok(answer) if answer.status == 302 => given += 1,
             Ok(answer) => {

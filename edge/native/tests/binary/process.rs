@@ -1,6 +1,7 @@
 //! Starting and ending the program, and waiting for what it does in its own time.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -17,8 +18,12 @@ use tempfile::TempDir;
 
 use crate::http::{Client, get};
 
-/// The program under test; cargo builds it before these tests.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_waypost");
+/// The program under test: the one that cargo builds before these tests, or another build of it
+/// that `WAYPOST_TEST_PROGRAM` names.
+fn program() -> OsString {
+    let other = std::env::var_os("WAYPOST_TEST_PROGRAM");
+    other.unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_waypost")))
+}
 
 /// Most time that anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -88,7 +93,7 @@ impl Installation {
 
     /// The program with these settings, no others, in a directory without a settings file.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command
             .args(arguments)
             .env_clear()
