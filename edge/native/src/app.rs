@@ -28,6 +28,13 @@ use crate::host::NativeHost;
 use crate::metrics::{Metrics, Route};
 use crate::server::{Body, Handler};
 
+/// About 95 bits: ids of different requests do not meet.
+const REQUEST_ID_CHARS: usize = 16;
+
+/// Among the extensions of a request to the API.
+#[derive(Clone)]
+struct RequestId(String);
+
 /// The whole program behind the listener.
 pub struct App {
     follow: Follow,
@@ -64,22 +71,31 @@ impl App {
     }
 
     async fn api(&self, request: Request<Incoming>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
+        let id = RequestId(self.request_id());
+        let (mut parts, body) = request.into_parts();
         let collected = Limited::new(body, BODY_MAX_BYTES).collect();
         let body = match tokio::time::timeout(self.body_timeout, collected).await {
             Ok(Ok(collected)) => collected.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let detail = format!("the body has more than {BODY_MAX_BYTES} bytes");
-                return problem(Kind::BodyTooLarge, &detail);
+                return problem(Kind::BodyTooLarge, &detail, &id.0);
             }
-            Ok(Err(_)) => return problem(Kind::MalformedJson, "the body ended early"),
-            Err(_) => return problem(Kind::RequestTimeout, "the body did not arrive in time"),
+            Ok(Err(_)) => return problem(Kind::MalformedJson, "the body ended early", &id.0),
+            Err(_) => {
+                return problem(Kind::RequestTimeout, "the body did not arrive in time", &id.0);
+            }
         };
+        parts.extensions.insert(id);
         let request = Request::from_parts(parts, body);
         match self.api.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+
+    /// What a request is known by, in its answer and in the log.
+    fn request_id(&self) -> String {
+        Draws::new(&self.service.host.ambient).base62(REQUEST_ID_CHARS)
     }
 }
 
@@ -89,9 +105,11 @@ impl Handler for App {
         let since = Instant::now();
         let answer = AssertUnwindSafe(self.route(peer, request)).catch_unwind().await;
         let (route, response) = answer.unwrap_or_else(|_| {
+            let request_id = self.request_id();
             self.metrics.panic();
-            tracing::error!("a request met a bug; its panic is above");
-            (Route::Follow, problem(Kind::Internal, "this is our fault, and it was logged"))
+            tracing::error!(request_id, "a request met a bug; its panic is above");
+            let detail = "this is our fault; it is in the server's log by this request's id";
+            (Route::Follow, problem(Kind::Internal, detail, &request_id))
         });
         self.metrics.request(route, response.status().as_u16(), since.elapsed());
         response
@@ -111,7 +129,7 @@ fn api_service(
         async move { Ok::<_, Infallible>(resume(answered.await).map(Full::new)) }
     });
     let layered = ServiceBuilder::new()
-        .layer(cors(cors_origins))
+        .option_layer(cors(cors_origins))
         .layer(CompressionLayer::new())
         .service(answer);
     let boxed = layered.map_response(|response: Response<_>| {
@@ -128,7 +146,7 @@ fn resume<T>(joined: Result<T, tokio::task::JoinError>) -> T {
 /// Answers one call and logs it: what was called, never with what.
 async fn answer(service: &Service<NativeHost>, request: Request<Bytes>) -> Response<Bytes> {
     let since = Instant::now();
-    let request_id = Draws::new(&service.host.ambient).base62(16);
+    let request_id = request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
     let method = request.method().clone();
     let caller = Caller { request_id: request_id.clone() };
     let mut response = api::handle(service, request, caller).await;
@@ -149,13 +167,14 @@ async fn answer(service: &Service<NativeHost>, request: Request<Bytes>) -> Respo
     response
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
+/// `None` if no origin may call: then nothing about CORS is answered.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
     let allowed = match origins {
-        [] => return CorsLayer::new(),
+        [] => return None,
         [all] if all == "*" => AllowOrigin::from(Any),
         origins => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok())),
     };
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods(Any)
         .allow_headers([
@@ -171,14 +190,19 @@ fn cors(origins: &[String]) -> CorsLayer {
             http::header::RETRY_AFTER,
             http::HeaderName::from_static("x-request-id"),
         ])
-        .max_age(Duration::from_secs(3_600))
+        .max_age(Duration::from_secs(3_600));
+    Some(layer)
 }
 
 /// A problem that arises before or beside the API.
-fn problem(kind: Kind, detail: &str) -> Response<Body> {
+fn problem(kind: Kind, detail: &str, request_id: &str) -> Response<Body> {
     let problem = Problem::new(kind, detail);
-    let body = Bytes::from(problem.to_json(""));
-    plain(problem.status(), "application/problem+json", body)
+    let body = Bytes::from(problem.to_json(request_id));
+    let mut response = plain(problem.status(), "application/problem+json", body);
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
 }
 
 /// A whole answer.

@@ -121,6 +121,7 @@ pub fn restore(
         return Err(BackupError::Exists { path: to });
     }
     let copy = copy(from, &to, progress)?;
+    skip_codes(&copy).map_err(|source| BackupError::Copy { from: from.into(), to: to.clone(), source })?;
     // A log belongs to the database that is replaced: left there, it would be applied to this one.
     for suffix in ["wal", "shm"] {
         remove(&data_directory.join(format!("{FILE_NAME}-{suffix}")))?;
@@ -157,6 +158,16 @@ fn copy(
         None => Ok(temporary),
     }
 }
+
+/// Codes from a counter that were given out after the backup was made may be printed somewhere: the
+/// counters start well behind them.
+fn skip_codes(copy: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open(copy)?;
+    connection.execute("UPDATE leases SET next = next + ?1", [SKIPPED_CODES]).map(drop)
+}
+
+/// More links than anybody makes between two backups, and 0.02 % of the codes of six characters.
+const SKIPPED_CODES: i64 = 10_000_000;
 
 /// Opened for writing, though nothing is written: the last connection to close then takes the files
 /// of the log away again, which would else stay and belong to whoever made the backup. Where the
@@ -224,6 +235,8 @@ fn settle(path: &Path) -> Result<u64, BackupError> {
 
 #[cfg(test)]
 mod tests {
+    use waypost_service::seams::LinkStore;
+
     use std::os::unix::fs::PermissionsExt;
 
     use tempfile::{TempDir, tempdir};
@@ -341,6 +354,19 @@ mod tests {
         let before = files();
         backup(served.path(), &backups.path().join("a.db"), &mut quiet).expect("it works");
         assert_eq!(files(), before);
+    }
+
+    #[tokio::test]
+    async fn codes_given_out_after_the_backup_are_not_given_out_again() {
+        let (served, backups, restored) = (directory(), directory(), directory());
+        let db = open(served.path());
+        assert_eq!(db.lease("codes", 100).await, Ok(0));
+        let to = backups.path().join("a.db");
+        backup(served.path(), &to, &mut quiet).expect("it works");
+        assert_eq!(db.lease("codes", 100).await, Ok(100));
+        restore(&to, restored.path(), false, &mut quiet).expect("it works");
+        let again = open(restored.path()).lease("codes", 100).await;
+        assert!(again.is_ok_and(|first| first >= 1_000_000));
     }
 
     #[tokio::test]

@@ -3,8 +3,9 @@
 //!
 //! - the client's address is the peer's; if the peer is a trusted proxy, the last address of
 //!   `X-Forwarded-For` that is no trusted proxy itself;
-//! - geography is what a trusted proxy says in Cloudflare's visitor location headers, or else what
-//!   the MMDB file says of the client's address;
+//! - geography is what a trusted proxy says in Cloudflare's visitor location headers, if the operator
+//!   said that it does (other proxies pass on what clients make up), or else what the MMDB file says
+//!   of the client's address;
 //! - the host is `Host`; `X-Forwarded-Host` is never looked at.
 
 use std::net::IpAddr;
@@ -25,17 +26,24 @@ pub struct Client {
     pub place: Place,
 }
 
+/// Who is believed about clients, and what is known without them.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
+    /// They also say where a client is, and let no client say it.
+    pub geo_headers: bool,
+    /// Where addresses are.
+    pub geoip: Option<GeoIp>,
+}
+
 impl Client {
     /// Finds out who sent a request that arrived from `peer`.
-    pub fn of(
-        headers: &HeaderMap,
-        peer: IpAddr,
-        trusted_proxies: &[Network],
-        geoip: Option<&GeoIp>,
-    ) -> Self {
+    pub fn of(headers: &HeaderMap, peer: IpAddr, trust: &Trust) -> Self {
+        let geoip = trust.geoip.as_ref();
         let is_trusted = |address: IpAddr| {
             let bits = bits(address);
-            trusted_proxies.iter().any(|network| network.contains(bits))
+            trust.proxies.iter().any(|network| network.contains(bits))
         };
         if !is_trusted(peer) {
             return Self::at(peer, geoip);
@@ -54,7 +62,7 @@ impl Client {
             .find(|address| !is_trusted(*address))
             .unwrap_or(peer);
         let mut found = Self::at(client, geoip);
-        if let Some(place) = told_place(headers) {
+        if let Some(place) = trust.geo_headers.then(|| told_place(headers)).flatten() {
             found.place = Place { datacentre: found.place.datacentre, ..place };
         }
         found
@@ -136,8 +144,9 @@ mod tests {
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().expect("value"));
         }
-        let proxies = [Network { address: bits("10.0.0.0".parse().expect("ip")), prefix_bits: 104 }];
-        let found = Client::of(&headers, peer.parse().expect("ip"), &proxies, None);
+        let proxies = vec![Network { address: bits("10.0.0.0".parse().expect("ip")), prefix_bits: 104 }];
+        let trust = Trust { proxies, ..Trust::default() };
+        let found = Client::of(&headers, peer.parse().expect("ip"), &trust);
         IpAddr::from(found.address.to_be_bytes()).to_canonical()
     }
 
@@ -169,13 +178,16 @@ mod tests {
         ] {
             headers.insert(name, value.parse().expect("value"));
         }
-        let all = [Network { address: 0, prefix_bits: 0 }];
         let peer = "192.0.2.1".parse().expect("ip");
-        assert_eq!(Client::of(&headers, peer, &[], None).place, Place::default());
-        let told = Client::of(&headers, peer, &all, None).place;
-        assert_eq!(told.region.as_deref(), Some("DE-BE"));
+        let place = |headers: &HeaderMap, prefix_bits, geo_headers| {
+            let proxies = vec![Network { address: 0, prefix_bits }];
+            Client::of(headers, peer, &Trust { proxies, geo_headers, geoip: None }).place
+        };
+        assert_eq!(place(&headers, 128, true), Place::default(), "not from this proxy");
+        assert_eq!(place(&headers, 0, false), Place::default(), "not a proxy that tells");
+        assert_eq!(place(&headers, 0, true).region.as_deref(), Some("DE-BE"));
         headers.insert("cf-ipcountry", "T1".parse().expect("value"));
-        let told = Client::of(&headers, peer, &all, None).place;
+        let told = place(&headers, 0, true);
         assert_eq!((told.country, told.region, told.continent.as_deref()), (None, None, Some("EU")));
     }
 }

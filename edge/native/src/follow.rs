@@ -19,14 +19,12 @@ use waypost_service::seams::Use as Granted;
 use waypost_shell::seams::{Failed, LinkReader, Origin, Unlock, Use};
 use waypost_shell::{Outcome, serve};
 use waypost_wire::key::LinkKey;
-use waypost_wire::record::Network;
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::Ambient;
 use crate::attempts::Attempts;
 use crate::clicks::Clicks;
-use crate::facts::{Client, facts};
-use crate::geo::GeoIp;
+use crate::facts::{Client, Trust, facts};
 use crate::host::NativeHost;
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -45,10 +43,8 @@ pub struct Follow {
     pub salts: Arc<Salts>,
     /// Tries at passwords.
     pub attempts: Attempts,
-    /// Where addresses are.
-    pub geoip: Option<GeoIp>,
-    /// Who is believed about addresses.
-    pub trusted_proxies: Vec<Network>,
+    /// Who is believed about clients.
+    pub trust: Trust,
     /// Most time for a form to arrive.
     pub body_timeout: Duration,
     /// Numbers.
@@ -67,8 +63,7 @@ impl Follow {
         let now = ambient.now();
         let mut draw = [0; 8];
         ambient.fill(&mut draw);
-        let client =
-            Client::of(&parts.headers, peer.ip(), &self.trusted_proxies, self.geoip.as_ref());
+        let client = Client::of(&parts.headers, peer.ip(), &self.trust);
         let facts = facts(&parts, &client, &form, u64::from_le_bytes(draw));
         let salt = self.salts.of_day(now);
         let visit = Visit { follow: self, now };

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::attempts::Attempts;
 use crate::clicks::{self, Clicks};
 use crate::counting::Counting;
+use crate::facts::Trust;
 use crate::follow::Follow;
 use crate::geo::GeoIp;
 use crate::health::Health;
@@ -169,8 +170,11 @@ pub async fn start(
         clicks: Arc::clone(&clicks),
         salts,
         attempts: Attempts::default(),
-        geoip,
-        trusted_proxies: settings.trusted_proxies.clone(),
+        trust: Trust {
+            proxies: settings.trusted_proxies.clone(),
+            geo_headers: settings.geo_headers,
+            geoip,
+        },
         body_timeout: seconds(settings.request_timeout_seconds),
         metrics,
     };

@@ -327,7 +327,7 @@ impl Kind {
         match self {
             Self::BodyTooLarge => about("body-too-large", "Body too large", 413, Caller, "Send less at once."),
             Self::ExternalIdTaken => about("external-id-taken", "External id is taken", 409, Caller, "Find the link that has it, or use another id."),
-            Self::Forbidden => about("forbidden", "Not allowed with this key", 403, Caller, "Use a key with the right scope."),
+            Self::Forbidden => about("forbidden", "Not allowed with this key", 403, Caller, "Use a key with the right role."),
             Self::Gone => about("gone", "Link was deleted", 410, Caller, "Forget it, or create it anew with override_quarantine."),
             Self::IdempotencyKeyReused => about("idempotency-key-reused", "Idempotency key was used with another body", 422, Caller, "Use a new key for a new request."),
             Self::Internal => about("internal", "Internal error", 500, Us, "Report it with the request id."),

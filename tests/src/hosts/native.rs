@@ -101,7 +101,7 @@ fn settings(case: &Case, directory: &Path) -> Result<Settings, String> {
     let mut file = format!(
         "public_url = '{scheme}://{DOMAIN}'\n\
          admin_key = 'the-admin-key-of-a-case'\n\
-         trusted_proxies = '127.0.0.0/8'\n\
+         trusted_proxies = '127.0.0.0/8'\ngeo_headers = true\n\
          slug_slashes = {slashes}\nany_host = {any_host}\n\
          edit_delay_seconds = {delay}\n\
          [[domains]]\nname = '{DOMAIN}'\nignore_case = {ignore_case}\ncheck_characters = {check}\n",

@@ -17,6 +17,7 @@ use waypost_service::model::LinkId;
 use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
+use crate::account::Account as Naive;
 use crate::draws::Draws;
 
 /// The store of a world.
@@ -27,6 +28,8 @@ pub(crate) struct Faulty {
     pub(crate) admitted: RefCell<BTreeMap<u64, StoredBatch>>,
     /// How many clicks on each link those are; link 0 are the orphans.
     pub(crate) by_link: RefCell<BTreeMap<u64, u64>>,
+    /// The account, kept in the plainest way.
+    pub(crate) account: RefCell<Naive>,
     /// Of a hundred calls, so many fail; half of them after they were done.
     pub(crate) failures_percent: Cell<u64>,
     /// Calls that failed before, and after they were done.
@@ -41,15 +44,11 @@ impl Faulty {
             inner: MemoryCounters::default(),
             admitted: RefCell::default(),
             by_link: RefCell::default(),
+            account: RefCell::default(),
             failures_percent: Cell::new(0),
             failed: Cell::default(),
             draws: RefCell::new(Draws::new(seed)),
         }
-    }
-
-    /// Clicks stored, each once.
-    pub(crate) fn stored(&self) -> u64 {
-        self.by_link.borrow().values().sum()
     }
 
     async fn call<T>(
@@ -91,6 +90,7 @@ impl Faulty {
     /// Notes what the real store admitted, whatever the caller hears of it.
     async fn admit(&self, batch: &ReceivedBatch, now: Timestamp) -> Result<Admission, StoreError> {
         let admission = self.inner.store_batch(batch, now).await?;
+        self.account.borrow_mut().store(&batch.bytes, admission.floor, now);
         if !admission.fresh.is_empty() {
             let mut admitted = self.admitted.borrow_mut();
             let row = admitted.last_key_value().map_or(0, |(row, _)| *row) + 1;
@@ -119,7 +119,11 @@ impl CounterStore for Faulty {
     }
 
     async fn report(&self, source: u64, accepted: u64, now: Timestamp) -> Result<(), StoreError> {
-        self.call(self.inner.report(source, accepted, now)).await
+        let report = async {
+            self.account.borrow_mut().report(source, accepted, now);
+            self.inner.report(source, accepted, now).await
+        };
+        self.call(report).await
     }
 
     async fn open(&self) -> Result<Open, StoreError> {

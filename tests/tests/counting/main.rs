@@ -1,5 +1,6 @@
 //! Exactly once, under everything that may go wrong between a click and its number.
 
+mod account;
 mod draws;
 mod faulty;
 mod hosts;

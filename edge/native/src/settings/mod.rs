@@ -120,6 +120,8 @@ pub struct Settings {
     pub geoip: Option<PathBuf>,
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// They also say where clients are, in Cloudflare's visitor location headers.
+    pub geo_headers: bool,
     /// Origins that may call the API from a browser; `*` for all.
     pub cors_origins: Vec<String>,
     /// Most connections at once.
@@ -179,6 +181,7 @@ impl Settings {
             fold_under: from.number("fold_under", 0, 1_000),
             geoip: from.existing_file("geoip"),
             trusted_proxies: from.networks("trusted_proxies"),
+            geo_headers: from.flag_or("geo_headers", false),
             cors_origins: from.origins("cors_origins"),
             connections_max: from.number("connections_max", 1, 1_000_000) as usize,
             request_timeout_seconds: from.number("request_timeout_seconds", 1, 600) as u32,

@@ -50,6 +50,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("fold_under", "5", "CLICKS", "Breakdown values with fewer clicks are folded into one"),
     setting("geoip", "", "FILE", "MMDB file to look up country, region and city in"),
     setting("trusted_proxies", "", "CIDR,...", "Proxies whose X-Forwarded-For is believed"),
+    setting(
+        "geo_headers",
+        "false",
+        "BOOL",
+        "Trusted proxies say where clients are (CF-IPCountry, CF-Region-Code, CF-IPCity, CF-IPContinent)",
+    ),
     setting("cors_origins", "", "ORIGIN,...", "Origins that may call the API from a browser, or *"),
     setting("connections_max", "10000", "COUNT", "Most connections at once"),
     setting("request_timeout_seconds", "10", "SECONDS", "Most time a client may take to send a request"),

@@ -60,7 +60,7 @@ impl Ledger {
     /// Books how many numbers the source says it has given.
     pub fn report(&mut self, accepted: u64, now: Timestamp) {
         self.reported = self.reported.max(accepted);
-        self.reported_at = now;
+        self.reported_at = self.reported_at.max(now);
     }
 
     /// Numbers the source has given, as far as is known.

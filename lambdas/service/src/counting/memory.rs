@@ -121,7 +121,7 @@ impl CounterStore for MemoryCounters {
         let state = &mut *self.state();
         let (heard_at, ledger) = state.ledgers.entry(batch.id.source).or_default();
         let admission = Admission::decide(batch, ledger, state.marks.sealed_until, now);
-        *heard_at = now;
+        *heard_at = now.max(*heard_at);
         state.account.accepted += admission.accepted;
         state.account.stored += admission.stored();
         state.account.duplicate += admission.duplicate;
@@ -147,7 +147,7 @@ impl CounterStore for MemoryCounters {
         let (heard_at, ledger) = state.ledgers.entry(source).or_default();
         let before = ledger.accepted();
         ledger.report(accepted, now);
-        *heard_at = now;
+        *heard_at = now.max(*heard_at);
         state.account.accepted += ledger.accepted() - before;
         Ok(())
     }

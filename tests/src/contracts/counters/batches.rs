@@ -181,6 +181,9 @@ pub async fn the_account_adds_up(store: &impl CounterStore) {
     assert_eq!(later.accepted, 22);
     let tails = later.recent.iter().map(|ledger| ledger.in_flight(now.plus_ms(LOST_AFTER_MS)));
     assert_eq!(tails.collect::<Vec<_>>(), [2], "the gap is lost, the tail is not");
+    // What was under way for long does not make a source look silent.
+    ok(store.report(1, 12, now).await);
+    assert_eq!(ok(store.account(now).await).recent.len(), 1);
 }
 
 /// A batch that many bring at once is stored once.

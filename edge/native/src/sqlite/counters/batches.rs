@@ -167,7 +167,11 @@ fn keep_ledger(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO sources (source, heard_at, ledger) VALUES (?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT INTO sources (source, heard_at, ledger) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET
+                 heard_at = max(heard_at, excluded.heard_at), ledger = excluded.ledger",
+        )?
         .execute((source.cast_signed(), now.0, ledger.encode()))?;
     Ok(())
 }
