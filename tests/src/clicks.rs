@@ -5,8 +5,7 @@ use waypost_wire::click::{BatchWriter, Click, Target};
 use waypost_wire::time::Timestamp;
 
 /// A user agent that a person has.
-pub const FIREFOX: &str =
-    "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
 /// A full hour and day; all times of these tests are near it.
 pub const MIDNIGHT: Timestamp = Timestamp(1_795_219_200_000);

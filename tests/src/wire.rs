@@ -48,7 +48,8 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> Result<Raw, String
 /// It is none.
 pub fn parse(received: &[u8]) -> Result<Raw, String> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.ok_or_else(|| format!("no end of headers in {:?}", String::from_utf8_lossy(received)))?;
+    let end =
+        end.ok_or_else(|| format!("no end of headers in {:?}", String::from_utf8_lossy(received)))?;
     let head = std::str::from_utf8(&received[..end]).map_err(text)?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());

@@ -13,11 +13,9 @@ use woothee::parser::{Parser, WootheeResult};
 #[test]
 fn people_robots_and_previews_are_told_apart_but_for_the_listed() {
     let mut exceptions = String::new();
-    for (list, expected) in [
-        ("people", None),
-        ("previews", Some(Robot::LinkPreview)),
-        ("robots", Some(Robot::Bot)),
-    ] {
+    for (list, expected) in
+        [("people", None), ("previews", Some(Robot::LinkPreview)), ("robots", Some(Robot::Bot))]
+    {
         for line in read(list).lines() {
             let agent = parse(line);
             assert_eq!(agent.robot.is_some(), agent.device == Device::Bot, "{line}");
@@ -44,11 +42,7 @@ fn devices_systems_and_browsers_of_people_agree_with_woothee_but_for_the_listed(
         for (what, ours, theirs) in [
             ("device", device_name(&ours), device_of(&theirs)),
             ("os", ours.os.name(), os_of(&theirs).map(Os::name)),
-            (
-                "browser",
-                ours.browser.name(),
-                browser_of(&theirs).map(Browser::name),
-            ),
+            ("browser", ours.browser.name(), browser_of(&theirs).map(Browser::name)),
         ] {
             if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
                 disagreements += &format!("{what}\t{ours}\t{theirs}\t{line}\n");
@@ -129,10 +123,7 @@ fn browser_of(theirs: &WootheeResult<'_>) -> Option<Browser> {
 }
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("data/agents")
-        .join(name)
-        .with_extension("txt")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/agents").join(name).with_extension("txt")
 }
 
 fn read(name: &str) -> String {
@@ -146,16 +137,9 @@ fn compare(name: &str, found: &str) {
         std::fs::write(path(name), found).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let stored = read(name);
-    let new: Vec<&str> = found
-        .lines()
-        .filter(|line| !stored.lines().any(|old| old == *line))
-        .collect();
-    let gone: Vec<&str> = stored
-        .lines()
-        .filter(|line| !found.lines().any(|new| new == *line))
-        .collect();
-    assert!(
-        new.is_empty() && gone.is_empty(),
-        "{name}.txt\nnew: {new:#?}\ngone: {gone:#?}"
-    );
+    let new: Vec<&str> =
+        found.lines().filter(|line| !stored.lines().any(|old| old == *line)).collect();
+    let gone: Vec<&str> =
+        stored.lines().filter(|line| !found.lines().any(|new| new == *line)).collect();
+    assert!(new.is_empty() && gone.is_empty(), "{name}.txt\nnew: {new:#?}\ngone: {gone:#?}");
 }

@@ -23,11 +23,8 @@ const PREVIEW_WITH_EVERYTHING: PreviewPage<'static> = PreviewPage {
     ..PREVIEW
 };
 
-const PREVIEW_OF_APP: PreviewPage<'static> = PreviewPage {
-    destination: "shop://item/7",
-    title: None,
-    ..PREVIEW
-};
+const PREVIEW_OF_APP: PreviewPage<'static> =
+    PreviewPage { destination: "shop://item/7", title: None, ..PREVIEW };
 
 const CARD: OpenGraphPage<'static> = OpenGraphPage {
     short_url: "https://go.example/summer",
@@ -37,12 +34,8 @@ const CARD: OpenGraphPage<'static> = OpenGraphPage {
     image: Some("https://img.example.com/summer.png?w=1200&h=630"),
 };
 
-const BARE_CARD: OpenGraphPage<'static> = OpenGraphPage {
-    title: None,
-    description: None,
-    image: None,
-    ..CARD
-};
+const BARE_CARD: OpenGraphPage<'static> =
+    OpenGraphPage { title: None, description: None, image: None, ..CARD };
 
 /// Every kind of page, by the name of its stored copy.
 const PAGES: [(&str, Page<'static>); 17] = [
@@ -66,10 +59,7 @@ const PAGES: [(&str, Page<'static>); 17] = [
 ];
 
 const fn password(state: PasswordState) -> Page<'static> {
-    Page::Password {
-        action: "/summer?ref=poster&x=1",
-        state,
-    }
+    Page::Password { action: "/summer?ref=poster&x=1", state }
 }
 
 #[test]
@@ -86,18 +76,12 @@ fn pages_are_as_stored() {
                 std::fs::write(&file, &rendered.html).unwrap();
             }
             let stored = std::fs::read_to_string(&file).unwrap_or_default();
-            assert!(
-                rendered.html == stored,
-                "{} differs, see above",
-                file.display()
-            );
+            assert!(rendered.html == stored, "{} differs, see above", file.display());
             expected.push(file);
         }
     }
-    let mut found: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     expected.sort();
     assert_eq!(found, expected, "every stored page belongs to a page");
@@ -117,29 +101,15 @@ fn every_page_is_under_four_kilobytes() {
 fn every_page_forbids_what_it_does_not_need() {
     for (name, page) in PAGES {
         let rendered = render(&page, None);
-        let (style, others): (Vec<&str>, Vec<&str>) = rendered
-            .csp
-            .split("; ")
-            .partition(|directive| directive.starts_with("style-src "));
+        let (style, others): (Vec<&str>, Vec<&str>) =
+            rendered.csp.split("; ").partition(|directive| directive.starts_with("style-src "));
         assert_eq!(style.len(), 1, "{name}");
-        let mut forbidden = vec![
-            "default-src 'none'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        ];
+        let mut forbidden = vec!["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"];
         if !rendered.html.contains("<form") {
             forbidden.push("form-action 'none'");
         }
         assert_eq!(others, forbidden, "{name}");
-        for word in [
-            "<script",
-            "<img",
-            "<link",
-            "<iframe",
-            " style=",
-            "http-equiv",
-            "url(",
-        ] {
+        for word in ["<script", "<img", "<link", "<iframe", " style=", "http-equiv", "url("] {
             assert!(!rendered.html.contains(word), "{name} contains {word}");
         }
     }
@@ -149,14 +119,8 @@ fn every_page_forbids_what_it_does_not_need() {
 fn a_wrong_password_is_announced() {
     let html = |state| render(&password(state), None).html;
     for state in [PasswordState::TooMany, PasswordState::Wrong] {
-        assert!(
-            html(state).contains(r#"<p id="problem" role="alert">"#),
-            "{state:?}"
-        );
-        assert!(
-            html(state).contains(r#"aria-describedby="problem""#),
-            "{state:?}"
-        );
+        assert!(html(state).contains(r#"<p id="problem" role="alert">"#), "{state:?}");
+        assert!(html(state).contains(r#"aria-describedby="problem""#), "{state:?}");
     }
     assert!(!html(PasswordState::Asked).contains("problem"));
     assert!(html(PasswordState::Wrong).contains(r#"aria-invalid="true""#));
@@ -185,26 +149,17 @@ const HOSTILE_CARD: OpenGraphPage<'static> = OpenGraphPage {
 #[test]
 fn hostile_values_stay_values() {
     let cases = [
-        (
-            Page::Preview(HOSTILE_PREVIEW),
-            Page::Preview(PREVIEW_WITH_EVERYTHING),
-        ),
+        (Page::Preview(HOSTILE_PREVIEW), Page::Preview(PREVIEW_WITH_EVERYTHING)),
         (Page::OpenGraph(HOSTILE_CARD), Page::OpenGraph(CARD)),
         (
-            Page::Password {
-                action: HOSTILE,
-                state: PasswordState::Asked,
-            },
+            Page::Password { action: HOSTILE, state: PasswordState::Asked },
             password(PasswordState::Asked),
         ),
     ];
     for (hostile, tame) in cases {
         let hostile = render(&hostile, None).html;
         assert_eq!(tags(&hostile), tags(&render(&tame, None).html));
-        assert!(
-            hostile.contains("{{title}}{{style}}"),
-            "a value was read as a template"
-        );
+        assert!(hostile.contains("{{title}}{{style}}"), "a value was read as a template");
     }
 }
 
@@ -232,22 +187,13 @@ fn tags(html: &str) -> String {
 
 #[test]
 fn nothing_reorders_or_hides_what_is_shown() {
-    for page in [
-        Page::Preview(HOSTILE_PREVIEW),
-        Page::OpenGraph(HOSTILE_CARD),
-    ] {
+    for page in [Page::Preview(HOSTILE_PREVIEW), Page::OpenGraph(HOSTILE_CARD)] {
         let html = render(&page, None).html;
         let shown = text_and_titles(&html);
-        assert!(
-            !shown.contains(['\0', '\r', '\u{202e}', '\u{2066}']),
-            "{shown}"
-        );
+        assert!(!shown.contains(['\0', '\r', '\u{202e}', '\u{2066}']), "{shown}");
     }
     let html = render(&Page::Preview(HOSTILE_PREVIEW), None).html;
-    assert!(
-        html.contains("%E2%80%AEgpj.exe%E2%81%A6%00%0D%0A"),
-        "an address shows them encoded"
-    );
+    assert!(html.contains("%E2%80%AEgpj.exe%E2%81%A6%00%0D%0A"), "an address shows them encoded");
 }
 
 /// The document without the addresses that only programs read, which keep every byte.
@@ -268,10 +214,7 @@ fn a_long_destination_is_shown_and_linked_in_full() {
     while long.len() < 2_000 {
         long.push_str("a-very-long-path-segment/%F0%9F%8E%9F?session=8fK2mQ&next=");
     }
-    let page = Page::Preview(PreviewPage {
-        destination: &long,
-        ..PREVIEW
-    });
+    let page = Page::Preview(PreviewPage { destination: &long, ..PREVIEW });
     let html = render(&page, None).html.replace("&amp;", "&");
     let rest = long.strip_prefix("https://tickets.example.com").unwrap();
     assert!(html.contains(&format!("https://<b>tickets.example.com</b>{rest}</bdi>")));

@@ -60,7 +60,8 @@ async fn clients_that_send_too_much_are_told_so() {
     assert_eq!(server.send(&long, &[], "").await.status, 431);
     let cookie = "c".repeat(200_000);
     assert_eq!(server.send("GET /abc", &[("cookie", &cookie)], "").await.status, 431);
-    let body = format!(r#"{{"destination":"https://example.com/","notes":"{}"}}"#, "n".repeat(70_000));
+    let body =
+        format!(r#"{{"destination":"https://example.com/","notes":"{}"}}"#, "n".repeat(70_000));
     let answer = server.api("POST /api/v1/links", &body).await;
     assert_eq!(answer.status, 413);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));

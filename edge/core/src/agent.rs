@@ -70,17 +70,12 @@ impl Said {
             *to = from.to_ascii_lowercase();
             length += 1;
         }
-        let mut said = Self {
-            bits: 0,
-            named: None,
-        };
+        let mut said = Self { bits: 0, named: None };
         let mut before = b' ';
         let mut rest = lower.get(..length).unwrap_or_default();
         while let Some(&byte) = rest.first() {
-            let end = rest
-                .iter()
-                .position(|byte| !byte.is_ascii_alphanumeric())
-                .unwrap_or(rest.len());
+            let end =
+                rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end.max(1));
             if byte.is_ascii_alphanumeric() {
                 said.hear(word, before);
@@ -97,11 +92,7 @@ impl Said {
         if matches!((before, word), (b'.', b"com") | (b'-', b"user")) {
             self.bits |= PROGRAM;
         }
-        let digits = word
-            .iter()
-            .rev()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = word.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         let stem = word.get(..word.len() - digits).unwrap_or_default();
         if let Some(meaning) = words::known(stem) {
             self.add(meaning);
@@ -151,11 +142,7 @@ impl Said {
         if self.any(MAC) {
             return Os::MacOs;
         }
-        if self.any(LINUX) {
-            Os::Linux
-        } else {
-            Os::Other
-        }
+        if self.any(LINUX) { Os::Linux } else { Os::Other }
     }
 
     /// The device of a person.
@@ -272,12 +259,7 @@ android other Telegram-Android/11.3.3 (Samsung SM-S918B; Android 14; SDK 34; HIG
     const IPHONE_APP: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148";
 
     fn person(device: Device, os: Os, browser: Browser) -> Agent {
-        Agent {
-            device,
-            os,
-            browser,
-            robot: None,
-        }
+        Agent { device, os, browser, robot: None }
     }
 
     #[test]
@@ -307,11 +289,7 @@ android other Telegram-Android/11.3.3 (Samsung SM-S918B; Android 14; SDK 34; HIG
             };
             let browser = Browser::from_name(next()).expect(line);
             let user_agent = format!("{start} {}", next());
-            assert_eq!(
-                parse(&user_agent),
-                person(Device::Mobile, os, browser),
-                "{line}"
-            );
+            assert_eq!(parse(&user_agent), person(Device::Mobile, os, browser), "{line}");
             count += 1;
         }
         assert_eq!(count, 17);
@@ -419,10 +397,7 @@ android other Telegram-Android/11.3.3 (Samsung SM-S918B; Android 14; SDK 34; HIG
     fn nothing_behind_the_limit_is_read() {
         let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
         let space = " ".repeat(512 - browser.len() - "bot".len());
-        assert_eq!(
-            parse(&format!("{browser}{space}bot")).robot,
-            Some(Robot::Bot)
-        );
+        assert_eq!(parse(&format!("{browser}{space}bot")).robot, Some(Robot::Bot));
         assert_eq!(parse(&format!("{browser}{space} bot")).robot, None);
     }
 

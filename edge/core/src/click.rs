@@ -52,10 +52,7 @@ pub fn of<'a>(
         region: facts.region.unwrap_or_default(),
         city: facts.city.filter(|_| tells_apart).unwrap_or_default(),
         continent: facts.continent.unwrap_or_default(),
-        language: facts
-            .accept_language
-            .and_then(language::preferred)
-            .map_or("", language::primary),
+        language: facts.accept_language.and_then(language::preferred).map_or("", language::primary),
         utm: utm(facts.query.unwrap_or_default(), location),
         target,
     })
@@ -73,10 +70,9 @@ fn target(redirect: &Redirect<'_>) -> Target {
         Via::Android => Target::Android,
         Via::Default => Target::Default,
         Via::Ios => Target::Ios,
-        Via::Rule { rule, variant } => Target::Rule {
-            rule: position(rule),
-            variant: position(variant),
-        },
+        Via::Rule { rule, variant } => {
+            Target::Rule { rule: position(rule), variant: position(variant) }
+        }
     }
 }
 
@@ -90,23 +86,14 @@ fn visitor(facts: &RequestFacts<'_>, salt: Option<&[u8; 16]>) -> Option<u64> {
 
 /// Campaign parameters of the request, or else of where it was sent.
 fn utm<'a>(asked: &'a str, location: &'a str) -> [&'a str; 5] {
-    const NAMES: [&str; 5] = [
-        "utm_source",
-        "utm_medium",
-        "utm_campaign",
-        "utm_term",
-        "utm_content",
-    ];
+    const NAMES: [&str; 5] =
+        ["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"];
     let before_fragment = location.split('#').next().unwrap_or_default();
-    let sent = before_fragment
-        .split_once('?')
-        .map_or("", |(_, query)| query);
+    let sent = before_fragment.split_once('?').map_or("", |(_, query)| query);
     NAMES.map(|name| {
         let value = |query: &'a str| {
             let mut pairs = query::pairs(query);
-            pairs
-                .find(|(its_name, _)| *its_name == name)
-                .map(|(_, value)| value)
+            pairs.find(|(its_name, _)| *its_name == name).map(|(_, value)| value)
         };
         value(asked).or_else(|| value(sent)).unwrap_or_default()
     })
@@ -149,10 +136,7 @@ mod tests {
     fn a_redirect_is_a_click_with_what_was_seen() {
         let decision = redirect(
             "https://e.example/?utm_source=link&utm_medium=qr#utm_term=x",
-            Via::Rule {
-                rule: 2,
-                variant: 300,
-            },
+            Via::Rule { rule: 2, variant: 300 },
         );
         let facts = facts();
         let click = of(&decision, Some(9), &facts, Timestamp(5), Some(&[1; 16])).expect("a click");
@@ -172,10 +156,7 @@ mod tests {
             continent: "",
             language: "de",
             utm: ["mail", "qr", "", "", ""],
-            target: Target::Rule {
-                rule: 2,
-                variant: 255,
-            },
+            target: Target::Rule { rule: 2, variant: 255 },
         };
         assert_eq!(click, expected);
         assert!(click.visitor.is_some());
@@ -191,24 +172,15 @@ mod tests {
         };
         assert_eq!(visitor(&facts, 1), visitor(&facts, 1));
         assert_ne!(visitor(&facts, 1), visitor(&facts, 2));
-        let other = RequestFacts {
-            client_ip: Some(8),
-            ..facts
-        };
+        let other = RequestFacts { client_ip: Some(8), ..facts };
         assert_ne!(visitor(&facts, 1), visitor(&other, 1));
-        let unknown = RequestFacts {
-            client_ip: None,
-            ..facts
-        };
+        let unknown = RequestFacts { client_ip: None, ..facts };
         assert_eq!(visitor(&unknown, 1), None);
     }
 
     #[test]
     fn who_asks_not_to_be_tracked_is_counted_without_hash_and_city() {
-        let facts = RequestFacts {
-            do_not_track: true,
-            ..facts()
-        };
+        let facts = RequestFacts { do_not_track: true, ..facts() };
         let decision = redirect("https://e.example/", Via::Default);
         let click = of(&decision, Some(9), &facts, Timestamp(5), Some(&[1; 16])).expect("a click");
         assert_eq!((click.visitor, click.city, click.country), (None, "", "CH"));
@@ -221,18 +193,9 @@ mod tests {
             of(decision, link, &facts, Timestamp(5), None).is_none()
         };
         assert!(none(&Decision::NotFound(NotFoundReason::Disabled), Some(9)));
-        assert!(none(
-            &Decision::Gone {
-                reason: GoneReason::Expired,
-                to: None
-            },
-            Some(9)
-        ));
+        assert!(none(&Decision::Gone { reason: GoneReason::Expired, to: None }, Some(9)));
         let orphan = Decision::NotFound(NotFoundReason::NoLink);
         let click = of(&orphan, None, &facts, Timestamp(5), None).expect("an orphan");
-        assert_eq!(
-            (click.link_id, click.slug, click.target),
-            (0, "abc", Target::Nowhere)
-        );
+        assert_eq!((click.link_id, click.slug, click.target), (0, "abc", Target::Nowhere));
     }
 }

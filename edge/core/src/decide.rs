@@ -83,10 +83,7 @@ pub fn unlocked(
         Some(query) => format!("{}?{}", facts.path, target::encoded_query(query)),
         None => String::from(facts.path),
     };
-    Decision::Unlocked {
-        cookie: unlock::cookie(policy, link_id, password_version, now),
-        to,
-    }
+    Decision::Unlocked { cookie: unlock::cookie(policy, link_id, password_version, now), to }
 }
 
 /// What a record is at a moment, by precedence.
@@ -139,14 +136,8 @@ fn access<'a>(
     if let (Some(preview), true, false) = (record.preview, reads, found.preview)
         && visitor.agent().robot == Some(Robot::LinkPreview)
     {
-        let destination = record
-            .password_version
-            .is_none()
-            .then_some(record.destination);
-        return Access::Card(Card {
-            preview,
-            destination,
-        });
+        let destination = record.password_version.is_none().then_some(record.destination);
+        return Access::Card(Card { preview, destination });
     }
     let passes = record.status.keeps_method() && facts.method != Method::Other && !found.preview;
     if let Some(version) = record.password_version {
@@ -195,11 +186,7 @@ fn redirect<'a>(
 ) -> Decision<'a> {
     let (record, facts) = (&found.record, visitor.facts);
     let (destination, via) = choose(record, visitor, now, policy, observer);
-    let suffix = if record.forward_path {
-        found.suffix
-    } else {
-        ""
-    };
+    let suffix = if record.forward_path { found.suffix } else { "" };
     let query = match facts.query {
         Some(query) if record.forward_query => query,
         _ => "",
@@ -222,10 +209,7 @@ fn choose<'a>(
 ) -> (&'a str, Via) {
     let key = &policy.secrets.sticky_key;
     if let Some(matched) = rule::first_match(record, visitor, now, key, observer) {
-        let via = Via::Rule {
-            rule: matched.rule,
-            variant: matched.variant,
-        };
+        let via = Via::Rule { rule: matched.rule, variant: matched.variant };
         return (matched.destination, via);
     }
     match (record.ios_destination, record.android_destination) {
@@ -243,9 +227,7 @@ fn cache(record: &LinkRecord<'_>, now: Timestamp, policy: &Policy) -> Cache {
     if !record.status.is_permanent() || !is_the_same_for_all {
         return Cache::NoStore;
     }
-    let until_expiry = record
-        .expires_at
-        .map_or(i64::MAX, |at| at.ms_since(now) / 1_000);
+    let until_expiry = record.expires_at.map_or(i64::MAX, |at| at.ms_since(now) / 1_000);
     let seconds = until_expiry.min(i64::from(policy.edit_delay_seconds));
     match u32::try_from(seconds) {
         Ok(max_age_seconds) if max_age_seconds > 0 => Cache::Private { max_age_seconds },

@@ -101,10 +101,7 @@ mod tests {
             (Some("navigate"), false),
             (Some(""), false),
         ] {
-            let facts = RequestFacts {
-                purpose,
-                ..RequestFacts::default()
-            };
+            let facts = RequestFacts { purpose, ..RequestFacts::default() };
             assert_eq!(facts.is_prefetch(), expected, "{purpose:?}");
         }
     }

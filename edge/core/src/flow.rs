@@ -85,10 +85,7 @@ impl<'a> Flow<'a> {
             domain,
             read_through: policy.read_through,
             source: Source::Edge,
-            candidate: Candidate {
-                slug: "".into(),
-                suffix: "",
-            },
+            candidate: Candidate { slug: "".into(), suffix: "" },
         };
         match flow.shorten() {
             None => Ok(flow),
@@ -100,11 +97,7 @@ impl<'a> Flow<'a> {
     pub fn read(&self) -> Read {
         Read {
             source: self.source,
-            key: LinkKey::new(
-                &self.domain.name,
-                &self.candidate.slug,
-                self.domain.ignore_case,
-            ),
+            key: LinkKey::new(&self.domain.name, &self.candidate.slug, self.domain.ignore_case),
         }
     }
 
@@ -124,11 +117,7 @@ impl<'a> Flow<'a> {
                         return self.next_candidate();
                     }
                     let preview = self.path.preview;
-                    Next::Found(Found {
-                        record,
-                        suffix,
-                        preview,
-                    })
+                    Next::Found(Found { record, suffix, preview })
                 }
             },
         }

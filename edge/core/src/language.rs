@@ -147,10 +147,7 @@ mod tests {
             ("en;q=0.09, de;q=0.1", Some("de")),
             ("en;q=0.1, de;q=0.10, fr;q=0.100", Some("en")),
             ("en;q=0., de;q=0.001", Some("de")),
-            (
-                "fr-CH, fr;q=0.9, en;q=0.8, de;q=0.7, *;q=0.5",
-                Some("fr-CH"),
-            ),
+            ("fr-CH, fr;q=0.9, en;q=0.8, de;q=0.7, *;q=0.5", Some("fr-CH")),
             ("DE-at", Some("DE-at")),
             ("zh-Hant-TW", Some("zh-Hant-TW")),
             ("i-klingon", Some("i-klingon")),
@@ -164,18 +161,8 @@ mod tests {
 
     #[test]
     fn refused_languages_stars_and_nothing_give_nothing() {
-        let headers = [
-            "",
-            " ",
-            ",",
-            ",,;,",
-            "*",
-            "*;q=0.5",
-            "de;q=0",
-            "de;q=0.000",
-            "de;q=0.",
-            "*, de;q=0",
-        ];
+        let headers =
+            ["", " ", ",", ",,;,", "*", "*;q=0.5", "de;q=0", "de;q=0.000", "de;q=0.", "*, de;q=0"];
         for header in headers {
             assert_eq!(preferred(header), None, "{header:?}");
         }
@@ -225,16 +212,8 @@ mod tests {
         ];
         for part in malformed {
             assert_eq!(preferred(part), None, "{part:?}");
-            assert_eq!(
-                preferred(&format!("{part}, fr;q=0.1,{part}")),
-                Some("fr"),
-                "{part:?}"
-            );
-            assert_eq!(
-                choose(&format!("{part}, fr;q=0.1"), &["de", "fr"]),
-                Some("fr"),
-                "{part:?}"
-            );
+            assert_eq!(preferred(&format!("{part}, fr;q=0.1,{part}")), Some("fr"), "{part:?}");
+            assert_eq!(choose(&format!("{part}, fr;q=0.1"), &["de", "fr"]), Some("fr"), "{part:?}");
         }
     }
 

@@ -114,16 +114,8 @@ pub struct Rendered {
 pub fn render(page: &Page<'_>, accept_language: Option<&str>) -> Rendered {
     let text = Text::for_visitor(accept_language);
     let (template, values) = document(page, text);
-    let csp = if matches!(page, Page::Password { .. }) {
-        PASSWORD_CSP
-    } else {
-        CSP
-    };
-    Rendered {
-        html: fill(template, &values),
-        language: text.language,
-        csp,
-    }
+    let csp = if matches!(page, Page::Password { .. }) { PASSWORD_CSP } else { CSP };
+    Rendered { html: fill(template, &values), language: text.language, csp }
 }
 
 /// The style block of every page; it holds no character that escaping changes.
@@ -213,18 +205,8 @@ fn password<'a>(text: &'static Text, action: &'a str, state: PasswordState) -> V
         optional("problem", problem),
         some("action", action),
         some("label", text.password_label),
-        some(
-            "described_by",
-            if problem.is_some() { "problem" } else { "hint" },
-        ),
-        some(
-            "invalid",
-            if state == PasswordState::Wrong {
-                "true"
-            } else {
-                "false"
-            },
-        ),
+        some("described_by", if problem.is_some() { "problem" } else { "hint" }),
+        some("invalid", if state == PasswordState::Wrong { "true" } else { "false" }),
         some("button", text.password_button),
     ]
 }
@@ -260,11 +242,7 @@ fn preview_values<'a>(text: &'static Text, page: &PreviewPage<'a>) -> Vec<Value<
 fn open_graph<'a>(text: &'static Text, card: &OpenGraphPage<'a>) -> Vec<Value<'a>> {
     let url = url_parts(card.destination);
     let title = card.title.map(owner_text).filter(|title| !title.is_empty());
-    let kind = if card.image.is_some() {
-        "summary_large_image"
-    } else {
-        "summary"
-    };
+    let kind = if card.image.is_some() { "summary_large_image" } else { "summary" };
     vec![
         some("language", text.language),
         some("style", STYLE),
@@ -334,15 +312,8 @@ mod tests {
             Page::Unavailable,
             Page::WrongHost,
         ];
-        for state in [
-            PasswordState::Asked,
-            PasswordState::TooMany,
-            PasswordState::Wrong,
-        ] {
-            pages.push(Page::Password {
-                action: "/a",
-                state,
-            });
+        for state in [PasswordState::Asked, PasswordState::TooMany, PasswordState::Wrong] {
+            pages.push(Page::Password { action: "/a", state });
         }
         pages
     }
@@ -378,10 +349,7 @@ mod tests {
             let rendered = render(&page, None);
             let (_, rest) = rendered.html.split_once("<style>").unwrap();
             let (style, rest) = rest.split_once("</style>").unwrap();
-            assert!(
-                !rest.contains("<style") && !rendered.html.contains("style="),
-                "{page:?}"
-            );
+            assert!(!rest.contains("<style") && !rendered.html.contains("style="), "{page:?}");
             let hash = base64(&Sha256::digest(style.as_bytes()));
             assert!(
                 rendered.csp.contains(&format!("style-src 'sha256-{hash}'")),
@@ -396,9 +364,7 @@ mod tests {
         const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut text = String::new();
         for chunk in bytes.chunks(3) {
-            let word = chunk
-                .iter()
-                .fold(0u32, |word, byte| word << 8 | u32::from(*byte))
+            let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte))
                 << (8 * (3 - chunk.len()));
             for digit in 0..=chunk.len() {
                 text.push(char::from(DIGITS[(word >> (18 - 6 * digit)) as usize & 63]));

@@ -63,10 +63,7 @@ impl Policy {
     pub fn domain(&self, host: &str) -> Option<&Domain> {
         let name = without_port(host);
         let name = name.strip_suffix('.').unwrap_or(name);
-        let ours = self
-            .domains
-            .iter()
-            .find(|domain| domain.name.eq_ignore_ascii_case(name));
+        let ours = self.domains.iter().find(|domain| domain.name.eq_ignore_ascii_case(name));
         match ours {
             None if self.any_host => self.domains.first(),
             found => found,
@@ -103,34 +100,18 @@ mod tests {
             edit_delay_seconds: 90,
             https: true,
             unlock_seconds: 3_600,
-            secrets: Secrets {
-                cookie_key: [0; 32],
-                sticky_key: [0; 16],
-            },
+            secrets: Secrets { cookie_key: [0; 32], sticky_key: [0; 16] },
         }
     }
 
     #[test]
     fn hosts_are_found_without_port_case_and_final_dot() {
         let policy = policy(false);
-        for host in [
-            "s.example",
-            "S.Example:8080",
-            "s.example.",
-            "s.example.:443",
-        ] {
-            assert_eq!(
-                policy.domain(host).map(|d| d.name.as_str()),
-                Some("s.example"),
-                "{host}"
-            );
+        for host in ["s.example", "S.Example:8080", "s.example.", "s.example.:443"] {
+            assert_eq!(policy.domain(host).map(|d| d.name.as_str()), Some("s.example"), "{host}");
         }
         for host in ["[::1]", "[::1]:80"] {
-            assert_eq!(
-                policy.domain(host).map(|d| d.name.as_str()),
-                Some("[::1]"),
-                "{host}"
-            );
+            assert_eq!(policy.domain(host).map(|d| d.name.as_str()), Some("[::1]"), "{host}");
         }
         for host in ["", "x.s.example", "s.example:x", "s.example@evil.example"] {
             assert!(policy.domain(host).is_none(), "{host}");
@@ -140,13 +121,7 @@ mod tests {
     #[test]
     fn any_host_means_the_default_domain() {
         let policy = policy(true);
-        assert_eq!(
-            policy.domain("10.0.0.7").map(|d| d.name.as_str()),
-            Some("s.example")
-        );
-        assert_eq!(
-            policy.domain("").map(|d| d.name.as_str()),
-            Some("s.example")
-        );
+        assert_eq!(policy.domain("10.0.0.7").map(|d| d.name.as_str()), Some("s.example"));
+        assert_eq!(policy.domain("").map(|d| d.name.as_str()), Some("s.example"));
     }
 }

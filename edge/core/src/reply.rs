@@ -67,10 +67,7 @@ fn render<'a>(decision: &'a Decision<'_>, facts: &RequestFacts<'_>, policy: &Pol
         Decision::NotFound(_) => page(404, &Page::NotFound),
         Decision::Refuse(reason) => refusal(*reason, facts),
         Decision::AskPassword(state) => {
-            let mut reply = page(
-                password_status(*state),
-                &password_page(&action(facts), *state),
-            );
+            let mut reply = page(password_status(*state), &password_page(&action(facts), *state));
             if *state == PasswordState::TooMany {
                 reply.header("retry-after", RETRY_AFTER_ATTEMPTS_SECONDS.to_string());
             }
@@ -117,11 +114,7 @@ fn location_reply<'a>(status: u16, to: Cow<'a, str>, cache: impl Into<Cow<'a, st
     headers.push(("referrer-policy", "strict-origin-when-cross-origin".into()));
     headers.push(("x-content-type-options", "nosniff".into()));
     headers.push(("x-robots-tag", "noindex".into()));
-    Reply {
-        status,
-        headers,
-        body: Cow::Borrowed(""),
-    }
+    Reply { status, headers, body: Cow::Borrowed("") }
 }
 
 fn refusal<'a>(reason: RefuseReason, facts: &RequestFacts<'_>) -> Reply<'a> {
@@ -186,9 +179,7 @@ fn action(facts: &RequestFacts<'_>) -> String {
 
 /// The link as people write it, without the `+` of its preview page.
 fn short_url(facts: &RequestFacts<'_>, policy: &Policy) -> String {
-    let base = policy
-        .domain(facts.host)
-        .map_or("", |domain| &domain.base_url);
+    let base = policy.domain(facts.host).map_or("", |domain| &domain.base_url);
     let path = facts.path;
     let path = path
         .strip_suffix('+')

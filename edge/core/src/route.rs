@@ -83,11 +83,8 @@ impl<'a> SlugPath<'a> {
 
     /// The reading whose slug has `segments` parts; `None` if those can be no slug.
     pub(crate) fn candidate(&self, segments: usize) -> Option<Candidate<'a>> {
-        let end = self
-            .path
-            .match_indices('/')
-            .nth(segments - 1)
-            .map_or(self.path.len(), |(at, _)| at);
+        let end =
+            self.path.match_indices('/').nth(segments - 1).map_or(self.path.len(), |(at, _)| at);
         let (slug, suffix) = self.path.split_at(end);
         let slug = unescape(slug)?;
         let fits = (1..=SLUG_MAX_BYTES).contains(&slug.len());
@@ -103,9 +100,7 @@ fn is_well_formed(path: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?');
     path.bytes().all(legal)
         && !path.starts_with('/')
-        && path
-            .split('/')
-            .all(|part| escapes_are_valid(part) && !is_dots(part))
+        && path.split('/').all(|part| escapes_are_valid(part) && !is_dots(part))
 }
 
 fn escapes_are_valid(part: &str) -> bool {
@@ -190,10 +185,7 @@ mod tests {
         assert_eq!(slug("/abc+"), ("abc".into(), "".into(), true));
         assert_eq!(slug("/abc%2b"), ("abc".into(), "".into(), true));
         assert_eq!(slug("/abc/"), ("abc".into(), "/".into(), false));
-        assert_eq!(
-            slug("/abc/d%20e/f"),
-            ("abc".into(), "/d%20e/f".into(), false)
-        );
+        assert_eq!(slug("/abc/d%20e/f"), ("abc".into(), "/d%20e/f".into(), false));
         assert_eq!(slug("/%61b%2Dc"), ("ab-c".into(), "".into(), false));
         assert_eq!(slug("/a_b-9//x"), ("a_b-9".into(), "//x".into(), false));
     }
@@ -229,15 +221,8 @@ mod tests {
         assert_eq!(Route::parse("/"), Route::Home);
         assert_eq!(Route::parse("/robots.txt"), Route::Robots);
         assert_eq!(Route::parse("/favicon.ico"), Route::Favicon);
-        for path in [
-            "/.well-known/x",
-            "/wp-login.php",
-            "/a.b",
-            "/%C3%BC",
-            "/a%2Fb",
-            "/+",
-            "/%41!",
-        ] {
+        for path in ["/.well-known/x", "/wp-login.php", "/a.b", "/%C3%BC", "/a%2Fb", "/+", "/%41!"]
+        {
             assert_eq!(Route::parse(path), Route::Unknown, "{path}");
         }
         let long = alloc::format!("/{}", "a".repeat(65));

@@ -38,10 +38,7 @@ pub(crate) fn first_match<'a>(
     observer: &mut impl Observer,
 ) -> Option<Matched<'a>> {
     for (index, rule) in record.rules.iter().enumerate() {
-        let failed = rule
-            .when
-            .iter()
-            .position(|condition| !holds(condition, visitor, now));
+        let failed = rule.when.iter().position(|condition| !holds(condition, visitor, now));
         let variant = match failed {
             None => choose(rule, index, record.id, visitor, sticky_key),
             Some(_) => None,
@@ -50,11 +47,7 @@ pub(crate) fn first_match<'a>(
         let failed = failed.or(variant.is_none().then_some(rule.when.len()));
         observer.rule(index, failed);
         if let Some((variant, chosen)) = variant {
-            return Some(Matched {
-                rule: index,
-                variant,
-                destination: chosen.destination,
-            });
+            return Some(Matched { rule: index, variant, destination: chosen.destination });
         }
     }
     None
@@ -108,9 +101,9 @@ fn holds(condition: &Condition<'_>, visitor: &Visitor<'_>, now: Timestamp) -> bo
             from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until)
         }
         Condition::Device(list) => list.contains(&visitor.agent().device),
-        Condition::Ip(list) => facts
-            .client_ip
-            .is_some_and(|ip| list.iter().any(|network| network.contains(ip))),
+        Condition::Ip(list) => {
+            facts.client_ip.is_some_and(|ip| list.iter().any(|network| network.contains(ip)))
+        }
         Condition::Language(list) => facts
             .accept_language
             .and_then(language::preferred)

@@ -65,10 +65,7 @@ fn is_encoded_in_query(byte: u8) -> bool {
 /// WHATWG URL, path percent-encode set; a backslash never gets here.
 fn is_encoded_in_path(byte: u8) -> bool {
     !byte.is_ascii_graphic()
-        || matches!(
-            byte,
-            b'"' | b'#' | b'<' | b'>' | b'?' | b'^' | b'`' | b'{' | b'}'
-        )
+        || matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'^' | b'`' | b'{' | b'}')
 }
 
 #[cfg(test)]
@@ -86,32 +83,12 @@ mod tests {
         for (destination, query, expected) in [
             ("https://e.example/", "a=1", "https://e.example/?a=1"),
             ("https://e.example/?", "a=1", "https://e.example/?a=1"),
-            (
-                "https://e.example/?x=1",
-                "a=1",
-                "https://e.example/?x=1&a=1",
-            ),
-            (
-                "https://e.example/?x=1#f",
-                "x=2&x=3",
-                "https://e.example/?x=1&x=2&x=3#f",
-            ),
+            ("https://e.example/?x=1", "a=1", "https://e.example/?x=1&a=1"),
+            ("https://e.example/?x=1#f", "x=2&x=3", "https://e.example/?x=1&x=2&x=3#f"),
             ("https://e.example/#f?g", "a", "https://e.example/?a#f?g"),
-            (
-                "https://e.example/",
-                "a=<b>\"'#",
-                "https://e.example/?a=%3Cb%3E%22%27%23",
-            ),
-            (
-                "https://e.example/",
-                "a=ü&b=%C3%BC",
-                "https://e.example/?a=%C3%BC&b=%C3%BC",
-            ),
-            (
-                "https://e.example/",
-                "a=1\r\nx: y",
-                "https://e.example/?a=1%0D%0Ax:%20y",
-            ),
+            ("https://e.example/", "a=<b>\"'#", "https://e.example/?a=%3Cb%3E%22%27%23"),
+            ("https://e.example/", "a=ü&b=%C3%BC", "https://e.example/?a=%C3%BC&b=%C3%BC"),
+            ("https://e.example/", "a=1\r\nx: y", "https://e.example/?a=1%0D%0Ax:%20y"),
         ] {
             assert_eq!(location(destination, "", query), expected);
         }
@@ -122,22 +99,10 @@ mod tests {
         for (destination, suffix, expected) in [
             ("https://e.example/", "/a/b", "https://e.example/a/b"),
             ("https://e.example/docs", "/a", "https://e.example/docs/a"),
-            (
-                "https://e.example/docs/?q#f",
-                "/a",
-                "https://e.example/docs/a?q#f",
-            ),
+            ("https://e.example/docs/?q#f", "/a", "https://e.example/docs/a?q#f"),
             ("https://e.example/docs", "/", "https://e.example/docs/"),
-            (
-                "https://e.example/",
-                "//evil.example",
-                "https://e.example//evil.example",
-            ),
-            (
-                "https://e.example/",
-                "/{a}^`",
-                "https://e.example/%7Ba%7D%5E%60",
-            ),
+            ("https://e.example/", "//evil.example", "https://e.example//evil.example"),
+            ("https://e.example/", "/{a}^`", "https://e.example/%7Ba%7D%5E%60"),
         ] {
             assert_eq!(location(destination, suffix, ""), expected);
         }

@@ -21,12 +21,8 @@ pub(crate) fn cookie(
     now: Timestamp,
 ) -> String {
     let name = cookie_name(policy, link_id);
-    let expires_at = now
-        .seconds()
-        .saturating_add(i64::from(policy.unlock_seconds));
-    let tag = mac(policy, link_id, password_version, expires_at)
-        .finalize()
-        .into_bytes();
+    let expires_at = now.seconds().saturating_add(i64::from(policy.unlock_seconds));
+    let tag = mac(policy, link_id, password_version, expires_at).finalize().into_bytes();
     let mut hex = String::with_capacity(64);
     for byte in tag {
         hex.push_str(&format!("{byte:02x}"));
@@ -64,9 +60,7 @@ fn is_valid(policy: &Policy, value: &str, id: u64, password_version: u32, now: T
         return false;
     }
     // Compares in constant time.
-    mac(policy, id, password_version, expires_at)
-        .verify_slice(&tag)
-        .is_ok()
+    mac(policy, id, password_version, expires_at).verify_slice(&tag).is_ok()
 }
 
 /// The password of a posted form; `None` if there is no such field or it is no text.

@@ -13,15 +13,11 @@ pub(crate) struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     pub(crate) const fn new(facts: &'a RequestFacts<'a>) -> Self {
-        Self {
-            facts,
-            agent: OnceCell::new(),
-        }
+        Self { facts, agent: OnceCell::new() }
     }
 
     /// What the visitor's `User-Agent` says.
     pub(crate) fn agent(&self) -> &Agent {
-        self.agent
-            .get_or_init(|| agent::parse(self.facts.user_agent.unwrap_or_default()))
+        self.agent.get_or_init(|| agent::parse(self.facts.user_agent.unwrap_or_default()))
     }
 }

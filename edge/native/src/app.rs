@@ -62,7 +62,9 @@ impl App {
     async fn route(&self, peer: SocketAddr, request: Request<Incoming>) -> (Route, Response<Body>) {
         match request.uri().path() {
             "/health" => (Route::Health, self.health.answer(&self.service).await),
-            "/metrics" => (Route::Metrics, self.health.metrics(&self.service, peer, request.headers()).await),
+            "/metrics" => {
+                (Route::Metrics, self.health.metrics(&self.service, peer, request.headers()).await)
+            }
             path if path == "/api" || path.starts_with("/api/") => {
                 (Route::Api, self.api(request).await)
             }
@@ -133,7 +135,8 @@ fn api_service(
         .layer(CompressionLayer::new())
         .service(answer);
     let boxed = layered.map_response(|response: Response<_>| {
-        response.map(|body| Either::Right(BodyExt::boxed_unsync(BodyExt::map_err(body, Into::into))))
+        response
+            .map(|body| Either::Right(BodyExt::boxed_unsync(BodyExt::map_err(body, Into::into))))
     });
     BoxCloneSyncService::new(boxed)
 }
@@ -146,7 +149,8 @@ fn resume<T>(joined: Result<T, tokio::task::JoinError>) -> T {
 /// Answers one call and logs it: what was called, never with what.
 async fn answer(service: &Service<NativeHost>, request: Request<Bytes>) -> Response<Bytes> {
     let since = Instant::now();
-    let request_id = request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
+    let request_id =
+        request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
     let method = request.method().clone();
     let caller = Caller { request_id: request_id.clone() };
     let mut response = api::handle(service, request, caller).await;
@@ -172,7 +176,9 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     let allowed = match origins {
         [] => return None,
         [all] if all == "*" => AllowOrigin::from(Any),
-        origins => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok())),
+        origins => AllowOrigin::list(
+            origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()),
+        ),
     };
     let layer = CorsLayer::new()
         .allow_origin(allowed)

@@ -121,7 +121,11 @@ pub fn restore(
         return Err(BackupError::Exists { path: to });
     }
     let copy = copy(from, &to, progress)?;
-    skip_codes(&copy).map_err(|source| BackupError::Copy { from: from.into(), to: to.clone(), source })?;
+    skip_codes(&copy).map_err(|source| BackupError::Copy {
+        from: from.into(),
+        to: to.clone(),
+        source,
+    })?;
     // A log belongs to the database that is replaced: left there, it would be applied to this one.
     for suffix in ["wal", "shm"] {
         remove(&data_directory.join(format!("{FILE_NAME}-{suffix}")))?;
@@ -347,7 +351,8 @@ mod tests {
         drop(db);
         let files = || {
             let entries = fs::read_dir(served.path()).expect("a directory");
-            let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.expect("an entry").file_name()).collect();
             names.sort();
             names
         };

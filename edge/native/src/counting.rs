@@ -33,13 +33,7 @@ pub struct Counting {
 impl Counting {
     /// Delivers to `db`, in the name of `source`.
     pub fn new(db: Db, source: u64, ambient: Ambient) -> Self {
-        Self {
-            db,
-            source,
-            delivered: AtomicU64::new(0),
-            waiting_since: Mutex::new(None),
-            ambient,
-        }
+        Self { db, source, delivered: AtomicU64::new(0), waiting_since: Mutex::new(None), ambient }
     }
 
     /// Clicks of this process that the store has.

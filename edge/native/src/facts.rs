@@ -144,7 +144,8 @@ mod tests {
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().expect("value"));
         }
-        let proxies = vec![Network { address: bits("10.0.0.0".parse().expect("ip")), prefix_bits: 104 }];
+        let proxies =
+            vec![Network { address: bits("10.0.0.0".parse().expect("ip")), prefix_bits: 104 }];
         let trust = Trust { proxies, ..Trust::default() };
         let found = Client::of(&headers, peer.parse().expect("ip"), &trust);
         IpAddr::from(found.address.to_be_bytes()).to_canonical()
@@ -188,6 +189,9 @@ mod tests {
         assert_eq!(place(&headers, 0, true).region.as_deref(), Some("DE-BE"));
         headers.insert("cf-ipcountry", "T1".parse().expect("value"));
         let told = place(&headers, 0, true);
-        assert_eq!((told.country, told.region, told.continent.as_deref()), (None, None, Some("EU")));
+        assert_eq!(
+            (told.country, told.region, told.continent.as_deref()),
+            (None, None, Some("EU"))
+        );
     }
 }

@@ -73,7 +73,8 @@ impl Health {
         headers: &HeaderMap,
     ) -> Response<Body> {
         // Behind a proxy on this machine everybody comes from loopback.
-        let is_forwarded = ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
+        let is_forwarded =
+            ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
         if !peer.ip().to_canonical().is_loopback() || is_forwarded {
             let allowed = api::authorize(service, headers, Role::Viewer).await;
             if let Err(problem) = allowed {

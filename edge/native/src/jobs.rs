@@ -76,7 +76,8 @@ impl Jobs {
         let ambient = &self.service.host.ambient;
         let mut candidates = [[0; 16]; 2];
         candidates.iter_mut().for_each(|candidate| ambient.fill(candidate));
-        let found = salts::today_and_tomorrow(&self.service.host.db, self.now(), candidates).await?;
+        let found =
+            salts::today_and_tomorrow(&self.service.host.db, self.now(), candidates).await?;
         self.salts.set(found);
         Ok(())
     }
@@ -90,7 +91,10 @@ impl Jobs {
             Ok(0) => {}
             Ok(windows) => {
                 tracing::debug!(windows, "closed windows");
-                logged("rollups could not be compacted", compact::compact(db, now, HOURS_KEPT_MS).await);
+                logged(
+                    "rollups could not be compacted",
+                    compact::compact(db, now, HOURS_KEPT_MS).await,
+                );
             }
             Err(error) => tracing::warn!(%error, "windows could not be closed"),
         }

@@ -8,7 +8,10 @@ use crate::settings::{LogFormat, Settings};
 
 /// Sends events of this process to standard error. A second call changes nothing.
 pub fn start(settings: &Settings) {
-    let filter = EnvFilter::new(format!("waypost={level},waypost_native={level}", level = settings.log_level));
+    let filter = EnvFilter::new(format!(
+        "waypost={level},waypost_native={level}",
+        level = settings.log_level
+    ));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     let started = match settings.log_format {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),

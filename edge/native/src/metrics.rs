@@ -75,14 +75,32 @@ const READINGS: [(&str, &str); 16] = [
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let requests =
-            Family::<RequestLabels, Histogram>::new_with_constructor(|| Histogram::new(DURATION_SECONDS));
+        let requests = Family::<RequestLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new(DURATION_SECONDS)
+        });
         let decisions = Family::<DecisionLabels, Counter>::default();
         let (clicks, panics) = (Counter::default(), Counter::default());
-        registry.register_with_unit("http_request_duration", "Time from request to answer", Unit::Seconds, requests.clone());
-        registry.register("decisions", "Requests for links by decision and reason", decisions.clone());
-        registry.register("link_clicks", "Hits on links, people and programs alike", clicks.clone());
-        registry.register("panics", "Requests that met a bug and were answered 500", panics.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from request to answer",
+            Unit::Seconds,
+            requests.clone(),
+        );
+        registry.register(
+            "decisions",
+            "Requests for links by decision and reason",
+            decisions.clone(),
+        );
+        registry.register(
+            "link_clicks",
+            "Hits on links, people and programs alike",
+            clicks.clone(),
+        );
+        registry.register(
+            "panics",
+            "Requests that met a bug and were answered 500",
+            panics.clone(),
+        );
         let readings = READINGS
             .map(|(name, help)| {
                 let gauge = Gauge::<f64, AtomicU64>::default();

@@ -7,8 +7,8 @@ use waypost_service::cleanup::Retention;
 use waypost_service::codes::{Sequence, Snowflake, Strategy};
 use waypost_service::destination::DestinationRules;
 use waypost_service::draft::{DomainRules, DraftRules};
-use waypost_service::links::Settings as ServiceSettings;
 use waypost_service::keys::AdminKey;
+use waypost_service::links::Settings as ServiceSettings;
 use waypost_service::slug::SlugRules;
 use waypost_wire::check::CheckKey;
 
@@ -77,7 +77,8 @@ pub fn service_settings(settings: &Settings) -> ServiceSettings {
             quarantine_days: settings.quarantine_days,
             raw_days: settings.raw_retention_days,
         },
-        cleanup_per_second_max: NonZeroU32::new(settings.cleanup_per_second).unwrap_or(NonZeroU32::MIN),
+        cleanup_per_second_max: NonZeroU32::new(settings.cleanup_per_second)
+            .unwrap_or(NonZeroU32::MIN),
         edits_visible_within_seconds: 0,
         fold_under: settings.fold_under,
     }

@@ -127,11 +127,8 @@ pub async fn start(
     let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
     let source = u64::from_le_bytes(random(&ambient));
     let counting = Arc::new(Counting::new(db.clone(), source, ambient.clone()));
-    let host = NativeHost {
-        ambient: ambient.clone(),
-        db: db.clone(),
-        records: Arc::clone(&records),
-    };
+    let host =
+        NativeHost { ambient: ambient.clone(), db: db.clone(), records: Arc::clone(&records) };
     let service = Arc::new(Service::new(
         host,
         plan::policy(&settings, &secrets),

@@ -98,8 +98,10 @@ fn connection<H: Handler>(
     peer: SocketAddr,
     handler: Arc<H>,
     limits: Limits,
-) -> http1::Connection<TokioIo<TcpStream>, impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send>>
-{
+) -> http1::Connection<
+    TokioIo<TcpStream>,
+    impl hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send>,
+> {
     // Answers are small and whole: waiting to fill a packet only costs time. Cannot fail on an
     // open socket, and would not matter.
     let _ = stream.set_nodelay(true);

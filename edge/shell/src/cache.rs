@@ -218,11 +218,7 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     fn cache(bytes_max: usize) -> RecordCache<Vec<u8>> {
-        RecordCache::new(CacheLimits {
-            bytes_max,
-            missing_ttl_ms: 30_000,
-            age_max_ms: i64::MAX,
-        })
+        RecordCache::new(CacheLimits { bytes_max, missing_ttl_ms: 30_000, age_max_ms: i64::MAX })
     }
 
     fn read(cache: &mut RecordCache<Vec<u8>>, key: &str, record: Option<&[u8]>, now: i64) {

@@ -3,10 +3,7 @@
 //! In scope: the order of reads, grants and decisions; a bounded cache of records. Out of scope:
 //! host types, runtimes, spawning, clocks: nothing here asks what time it is.
 #![warn(missing_docs)]
-#![expect(
-    async_fn_in_trait,
-    reason = "hosts prove Send for their own types where they spawn"
-)]
+#![expect(async_fn_in_trait, reason = "hosts prove Send for their own types where they spawn")]
 
 pub mod cache;
 pub mod seams;

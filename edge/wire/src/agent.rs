@@ -133,9 +133,7 @@ mod tests {
 
     #[test]
     fn codes_and_names_are_for_ever() {
-        let devices = Device::ALL
-            .iter()
-            .map(|device| (device.code(), device.name()));
+        let devices = Device::ALL.iter().map(|device| (device.code(), device.name()));
         assert!(devices.eq([(0, "bot"), (1, "desktop"), (2, "mobile"), (3, "tablet")]));
         let systems = Os::ALL.iter().map(|os| (os.code(), os.name()));
         assert!(systems.eq([
@@ -147,9 +145,7 @@ mod tests {
             (5, "macos"),
             (6, "windows"),
         ]));
-        let browsers = Browser::ALL
-            .iter()
-            .map(|browser| (browser.code(), browser.name()));
+        let browsers = Browser::ALL.iter().map(|browser| (browser.code(), browser.name()));
         assert!(browsers.eq([
             (0, "other"),
             (1, "chrome"),
@@ -175,15 +171,9 @@ mod tests {
     #[test]
     fn codes_and_names_lead_back_to_their_value_and_others_nowhere() {
         for code in 0..=u8::MAX {
-            assert_eq!(
-                Device::from_code(code),
-                Device::ALL.get(usize::from(code)).copied()
-            );
+            assert_eq!(Device::from_code(code), Device::ALL.get(usize::from(code)).copied());
             assert_eq!(Os::from_code(code), Os::ALL.get(usize::from(code)).copied());
-            assert_eq!(
-                Browser::from_code(code),
-                Browser::ALL.get(usize::from(code)).copied()
-            );
+            assert_eq!(Browser::from_code(code), Browser::ALL.get(usize::from(code)).copied());
         }
         for &device in Device::ALL {
             assert_eq!(Device::from_name(device.name()), Some(device));

@@ -79,10 +79,7 @@ impl<'a> Reader<'a> {
 
     /// Reads `length` bytes.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], ReadError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(ReadError::Truncated)?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(ReadError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }

@@ -134,9 +134,7 @@ mod tests {
     #[test]
     fn at_least_98_percent_of_guesses_are_refused() {
         let key = key();
-        let guesses = random_slugs()
-            .filter(|slug| looks_generated(slug))
-            .take(100_000);
+        let guesses = random_slugs().filter(|slug| looks_generated(slug)).take(100_000);
         let refused = guesses.filter(|slug| key.refuses(slug)).count();
         assert!((98_000..98_800).contains(&refused), "{refused} of 100,000");
     }
@@ -157,9 +155,8 @@ mod tests {
     #[test]
     fn exactly_one_check_character_passes() {
         let key = key();
-        let passing = ALPHABET
-            .iter()
-            .filter(|&&c| !key.refuses(&format!("a1B2c3D{}", char::from(c))));
+        let passing =
+            ALPHABET.iter().filter(|&&c| !key.refuses(&format!("a1B2c3D{}", char::from(c))));
         assert_eq!(passing.count(), 1);
     }
 

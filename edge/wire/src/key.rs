@@ -66,13 +66,7 @@ mod tests {
 
     #[test]
     fn case_is_kept_unless_the_domain_ignores_it() {
-        assert_ne!(
-            LinkKey::new("s.example", "Ab", false),
-            LinkKey::new("s.example", "ab", false)
-        );
-        assert_eq!(
-            LinkKey::new("s.example", "Ab", true),
-            LinkKey::new("s.example", "ab", true)
-        );
+        assert_ne!(LinkKey::new("s.example", "Ab", false), LinkKey::new("s.example", "ab", false));
+        assert_eq!(LinkKey::new("s.example", "Ab", true), LinkKey::new("s.example", "ab", true));
     }
 }

@@ -80,10 +80,7 @@ pub fn compile(link: &Link, now: Timestamp) -> Result<Compiled, CompileError> {
     let record = encode(&record);
     match record.len() {
         bytes if bytes > RECORD_MAX_BYTES => Err(CompileError::TooLarge { bytes }),
-        _ => Ok(Compiled {
-            record,
-            recompile_at: compiler.recompile_at,
-        }),
+        _ => Ok(Compiled { record, recompile_at: compiler.recompile_at }),
     }
 }
 
@@ -138,11 +135,7 @@ impl Destinations {
         };
         let of_rule = |rule: &model::Rule| {
             let several = rule.destinations.iter().map(|variant| &variant.destination);
-            rule.destination
-                .iter()
-                .chain(several)
-                .map(|url| with(url))
-                .collect()
+            rule.destination.iter().chain(several).map(|url| with(url)).collect()
         };
         Self {
             main: with(&link.destination),
@@ -161,26 +154,15 @@ fn utm_parameters(utm: &Utm) -> Vec<(&str, &str)> {
         ("utm_term", &utm.term),
         ("utm_content", &utm.content),
     ];
-    let given = all
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
     given.collect()
 }
 
 fn state(link: &Link) -> LinkState {
     match link {
-        Link {
-            deleted_at: Some(_),
-            ..
-        } => LinkState::Deleted,
-        Link {
-            blocked: Some(Block::Abuse),
-            ..
-        } => LinkState::BlockedAbuse,
-        Link {
-            blocked: Some(Block::Legal),
-            ..
-        } => LinkState::BlockedLegal,
+        Link { deleted_at: Some(_), .. } => LinkState::Deleted,
+        Link { blocked: Some(Block::Abuse), .. } => LinkState::BlockedAbuse,
+        Link { blocked: Some(Block::Legal), .. } => LinkState::BlockedLegal,
         Link { disabled: true, .. } => LinkState::Disabled,
         _ => LinkState::Live,
     }
@@ -202,10 +184,7 @@ struct Compiler {
 
 impl Compiler {
     const fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            recompile_at: None,
-        }
+        Self { now, recompile_at: None }
     }
 }
 
@@ -224,10 +203,7 @@ fn rules<'a>(
         compiled.push(Rule {
             when: when.into_iter().map(|(_, condition)| condition).collect(),
             variants: variants
-                .map(|(destination, weight)| Variant {
-                    destination,
-                    weight,
-                })
+                .map(|(destination, weight)| Variant { destination, weight })
                 .collect(),
         });
     }
@@ -249,39 +225,17 @@ fn conditions<'a>(
     to.extend(texts("city", &when.city, Condition::City));
     to.extend(texts("continent", &when.continent, Condition::Continent));
     to.extend(texts("language", &when.language, Condition::Language));
-    to.extend(words(
-        "device",
-        &when.device,
-        Device::from_name,
-        Condition::Device,
-    )?);
+    to.extend(words("device", &when.device, Device::from_name, Condition::Device)?);
     to.extend(words("os", &when.os, Os::from_name, Condition::Os)?);
-    to.extend(words(
-        "browser",
-        &when.browser,
-        Browser::from_name,
-        Condition::Browser,
-    )?);
+    to.extend(words("browser", &when.browser, Browser::from_name, Condition::Browser)?);
     for test in &when.query {
         let equals = test.equals.as_deref();
-        to.push((
-            "query",
-            Condition::Query {
-                name: &test.name,
-                equals,
-            },
-        ));
+        to.push(("query", Condition::Query { name: &test.name, equals }));
     }
     to.extend(texts("referrer", &when.referrer, Condition::Referrer));
     to.extend(words("ip", &when.ip, network, Condition::Ip)?);
     if let Some(date) = &when.date {
-        to.push((
-            "date",
-            Condition::Date {
-                from: date.from,
-                until: date.until,
-            },
-        ));
+        to.push(("date", Condition::Date { from: date.from, until: date.until }));
     }
     if let Some(time) = &when.time {
         to.push(("time", Condition::Time(time_of_week(compiler, time)?)));
@@ -335,10 +289,7 @@ fn time_of_week(
     };
     let offsets =
         zone::offsets(&span.zone, compiler.now).ok_or_else(|| unknown("time zone", &span.zone))?;
-    let earliest = [compiler.recompile_at, offsets.recompile_at]
-        .into_iter()
-        .flatten()
-        .min();
+    let earliest = [compiler.recompile_at, offsets.recompile_at].into_iter().flatten().min();
     compiler.recompile_at = earliest;
     let mut days = if span.days.is_empty() { ALL_DAYS } else { 0 };
     for day in &span.days {

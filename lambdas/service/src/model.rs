@@ -104,11 +104,7 @@ impl Link {
 
     /// The next moment at which [`Link::state`] changes by itself, if any.
     pub fn next_transition(&self, now: Timestamp) -> Option<Timestamp> {
-        [self.starts_at, self.expires_at]
-            .into_iter()
-            .flatten()
-            .filter(|at| now < *at)
-            .min()
+        [self.starts_at, self.expires_at].into_iter().flatten().filter(|at| now < *at).min()
     }
 }
 

@@ -43,11 +43,7 @@ impl FieldFault {
         detail: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self {
-            pointer: pointer.into(),
-            detail: detail.into(),
-            expected: expected.into(),
-        }
+        Self { pointer: pointer.into(), detail: detail.into(), expected: expected.into() }
     }
 }
 
@@ -58,13 +54,7 @@ impl Problem {
     /// A problem without fields at fault.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self {
-            kind,
-            detail,
-            errors: Vec::new(),
-            retry_after_seconds: None,
-            log: None,
-        }
+        Self { kind, detail, errors: Vec::new(), retry_after_seconds: None, log: None }
     }
 
     /// A body whose fields are at fault.
@@ -79,20 +69,14 @@ impl Problem {
             ),
             [] => String::from("the body is not valid"),
         };
-        Self {
-            errors,
-            ..Self::new(Kind::InvalidRequest, detail)
-        }
+        Self { errors, ..Self::new(Kind::InvalidRequest, detail) }
     }
 
     /// A query parameter at fault.
     pub fn parameter(name: &str, detail: impl Into<String>, expected: impl Into<String>) -> Self {
         let fault = FieldFault::new(format!("/{name}"), detail, expected);
         let detail = format!("parameter {name}: {}", fault.detail);
-        Self {
-            errors: vec![fault],
-            ..Self::new(Kind::InvalidParameter, detail)
-        }
+        Self { errors: vec![fault], ..Self::new(Kind::InvalidParameter, detail) }
     }
 
     /// A failure that is ours; `log` says what happened.
@@ -107,19 +91,13 @@ impl Problem {
     /// With a text for the log.
     #[must_use]
     pub fn with_log(self, log: impl Into<String>) -> Self {
-        Self {
-            log: Some(log.into()),
-            ..self
-        }
+        Self { log: Some(log.into()), ..self }
     }
 
     /// With a time to try again.
     #[must_use]
     pub fn with_retry_after(self, seconds: u32) -> Self {
-        Self {
-            retry_after_seconds: Some(seconds),
-            ..self
-        }
+        Self { retry_after_seconds: Some(seconds), ..self }
     }
 
     /// The status to answer with.
@@ -146,11 +124,7 @@ impl Problem {
 
 /// A place as people read it.
 fn place(pointer: &str) -> &str {
-    if pointer.is_empty() {
-        "the body"
-    } else {
-        pointer
-    }
+    if pointer.is_empty() { "the body" } else { pointer }
 }
 
 #[derive(Serialize)]
@@ -181,18 +155,14 @@ impl From<StoreError> for Problem {
             StoreError::BadCursor => {
                 let expected = "next_cursor of the page before, with the same filters and sort";
                 let fault = FieldFault::new("/cursor", error.to_string(), expected);
-                Self {
-                    errors: vec![fault],
-                    ..Self::new(Kind::InvalidCursor, error.to_string())
-                }
+                Self { errors: vec![fault], ..Self::new(Kind::InvalidCursor, error.to_string()) }
             }
             StoreError::Damaged(_) => Self::internal(error.to_string()),
-            StoreError::Unavailable(_) => Self::new(
-                Kind::Unavailable,
-                "the store does not answer; nothing was changed",
-            )
-            .with_retry_after(STORE_RETRY_SECONDS)
-            .with_log(error.to_string()),
+            StoreError::Unavailable(_) => {
+                Self::new(Kind::Unavailable, "the store does not answer; nothing was changed")
+                    .with_retry_after(STORE_RETRY_SECONDS)
+                    .with_log(error.to_string())
+            }
         }
     }
 }
@@ -280,13 +250,7 @@ const fn about(
     actor: Actor,
     advice: &'static str,
 ) -> About {
-    About {
-        name,
-        title,
-        status,
-        actor,
-        advice,
-    }
+    About { name, title, status, actor, advice }
 }
 
 impl Kind {
@@ -385,11 +349,7 @@ mod tests {
     #[test]
     fn the_document_has_everything_but_the_log() {
         let problem = Problem::invalid(vec![
-            FieldFault::new(
-                "/status",
-                "303 is no status a link can have",
-                "301, 302, 307 or 308",
-            ),
+            FieldFault::new("/status", "303 is no status a link can have", "301, 302, 307 or 308"),
             FieldFault::new("", "\"dest\" is no field", "destination"),
         ])
         .with_log("secret")
@@ -429,24 +389,15 @@ mod tests {
     #[test]
     fn store_errors_say_who_must_act_and_keep_their_text_to_the_log() {
         let damaged = Problem::from(StoreError::Damaged(String::from("page 7")));
-        assert_eq!(
-            (damaged.kind, damaged.retry_after_seconds),
-            (Kind::Internal, None)
-        );
+        assert_eq!((damaged.kind, damaged.retry_after_seconds), (Kind::Internal, None));
         assert_eq!(damaged.log.as_deref(), Some("store is damaged: page 7"));
         assert!(!damaged.detail.contains("page 7"));
         let away = Problem::from(StoreError::Unavailable(String::from("disk full")));
-        assert_eq!(
-            (away.kind, away.retry_after_seconds),
-            (Kind::Unavailable, Some(5))
-        );
+        assert_eq!((away.kind, away.retry_after_seconds), (Kind::Unavailable, Some(5)));
         assert!(!away.detail.contains("disk full"));
         let lost = Problem::from(StoreError::BadCursor);
         assert_eq!((lost.kind, lost.log), (Kind::InvalidCursor, None));
-        assert_eq!(
-            lost.errors.first().map(|fault| fault.pointer.as_str()),
-            Some("/cursor")
-        );
+        assert_eq!(lost.errors.first().map(|fault| fault.pointer.as_str()), Some("/cursor"));
     }
 
     #[test]
@@ -455,10 +406,7 @@ mod tests {
         assert_eq!(one.detail, "the body: is a list");
         let parameter = Problem::parameter("limit", "0 is too small", "1 to 100");
         assert_eq!(parameter.detail, "parameter limit: 0 is too small");
-        assert_eq!(
-            parameter.errors,
-            [FieldFault::new("/limit", "0 is too small", "1 to 100")]
-        );
+        assert_eq!(parameter.errors, [FieldFault::new("/limit", "0 is too small", "1 to 100")]);
         assert_eq!(parameter.status(), 400);
     }
 }

@@ -130,18 +130,14 @@ pub fn parse_custom(input: &str, rules: &SlugRules) -> Result<String, SlugFault>
         return Err(SlugFault::Character { character, at_byte });
     }
     if input.len() > SLUG_MAX_BYTES {
-        return Err(SlugFault::TooLong {
-            characters: input.len(),
-        });
+        return Err(SlugFault::TooLong { characters: input.len() });
     }
     check_segments(input, rules.slashes)?;
     if input.starts_with('_') {
         return Err(SlugFault::SystemName);
     }
     if is_reserved(input) {
-        return Err(SlugFault::Reserved {
-            word: first_segment(input).to_owned(),
-        });
+        return Err(SlugFault::Reserved { word: first_segment(input).to_owned() });
     }
     if rules.check.as_ref().is_some_and(|key| key.refuses(input)) {
         return Err(SlugFault::LooksGenerated);
@@ -180,38 +176,19 @@ fn check_segments(slug: &str, slashes: bool) -> Result<(), SlugFault> {
 mod tests {
     use super::*;
 
-    const PLAIN: SlugRules = SlugRules {
-        slashes: false,
-        check: None,
-    };
-    const SLASHES: SlugRules = SlugRules {
-        slashes: true,
-        check: None,
-    };
+    const PLAIN: SlugRules = SlugRules { slashes: false, check: None };
+    const SLASHES: SlugRules = SlugRules { slashes: true, check: None };
 
     fn checked() -> SlugRules {
-        SlugRules {
-            slashes: false,
-            check: Some(CheckKey::new(*b"sixteen byte key")),
-        }
+        SlugRules { slashes: false, check: Some(CheckKey::new(*b"sixteen byte key")) }
     }
 
     #[test]
     fn slugs_are_kept_as_given() {
         let longest = "x".repeat(64);
-        for slug in [
-            "a",
-            "Z",
-            "0",
-            "-",
-            "--",
-            "a_",
-            "Summer-24",
-            "apis",
-            "my-api",
-            "iPadPro2",
-            &longest,
-        ] {
+        for slug in
+            ["a", "Z", "0", "-", "--", "a_", "Summer-24", "apis", "my-api", "iPadPro2", &longest]
+        {
             assert_eq!(parse_custom(slug, &PLAIN), Ok(slug.to_owned()));
         }
         for slug in ["docs/api", "a/b/c/d", "a/_b", "x/health"] {
@@ -255,16 +232,9 @@ mod tests {
 
     #[test]
     fn slashes_only_where_allowed_and_only_between_segments() {
-        assert_eq!(
-            parse_custom("a/b", &PLAIN),
-            Err(SlugFault::Slash { at_byte: 1 })
-        );
+        assert_eq!(parse_custom("a/b", &PLAIN), Err(SlugFault::Slash { at_byte: 1 }));
         for slug in ["/", "/a", "a/", "a//b", "//"] {
-            assert_eq!(
-                parse_custom(slug, &SLASHES),
-                Err(SlugFault::EmptySegment),
-                "{slug}"
-            );
+            assert_eq!(parse_custom(slug, &SLASHES), Err(SlugFault::EmptySegment), "{slug}");
         }
         let fault = parse_custom("a/b/c/d/e", &SLASHES);
         assert_eq!(fault, Err(SlugFault::TooManySegments { segments: 5 }));
@@ -280,29 +250,17 @@ mod tests {
             ("favicon", "favicon"),
         ] {
             let fault = parse_custom(slug, &SLASHES);
-            assert_eq!(
-                fault,
-                Err(SlugFault::Reserved { word: word.into() }),
-                "{slug}"
-            );
+            assert_eq!(fault, Err(SlugFault::Reserved { word: word.into() }), "{slug}");
         }
         for slug in ["_", "_system", "_a/b"] {
-            assert_eq!(
-                parse_custom(slug, &SLASHES),
-                Err(SlugFault::SystemName),
-                "{slug}"
-            );
+            assert_eq!(parse_custom(slug, &SLASHES), Err(SlugFault::SystemName), "{slug}");
         }
     }
 
     #[test]
     fn the_list_is_sorted_lower_case_and_without_duplicates() {
         assert!(RESERVED.is_sorted_by(|a, b| a < b));
-        assert!(
-            RESERVED
-                .iter()
-                .all(|word| *word == word.to_ascii_lowercase())
-        );
+        assert!(RESERVED.iter().all(|word| *word == word.to_ascii_lowercase()));
     }
 
     #[test]
@@ -310,25 +268,16 @@ mod tests {
         let rules = checked();
         // The check character of this stem and key is frozen in waypost-wire.
         assert_eq!(parse_custom("a1B2c3DR", &rules), Ok("a1B2c3DR".into()));
-        assert_eq!(
-            parse_custom("a1B2c3DS", &rules),
-            Err(SlugFault::LooksGenerated)
-        );
+        assert_eq!(parse_custom("a1B2c3DS", &rules), Err(SlugFault::LooksGenerated));
         assert_eq!(parse_custom("a1B2-3DS", &rules), Ok("a1B2-3DS".into()));
         assert_eq!(parse_custom("a1B2c3DS", &PLAIN), Ok("a1B2c3DS".into()));
     }
 
     #[test]
     fn faults_say_what_would_be_right() {
-        let fault = SlugFault::Character {
-            character: ' ',
-            at_byte: 3,
-        };
+        let fault = SlugFault::Character { character: ' ', at_byte: 3 };
         assert_eq!(fault.detail(), "the slug has ' ' at byte 3");
-        assert_eq!(
-            fault.expected(),
-            "letters a to z and A to Z, digits, - and _ only"
-        );
+        assert_eq!(fault.expected(), "letters a to z and A to Z, digits, - and _ only");
         assert_eq!(SlugFault::Empty.expected(), "1 to 64 characters");
     }
 }

@@ -29,8 +29,7 @@ pub mod rfc3339 {
     /// Reads RFC 3339 with any offset.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(from)?;
-        super::parse(&text)
-            .ok_or_else(|| D::Error::custom(format!("{text:?} is no RFC 3339 time")))
+        super::parse(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no RFC 3339 time")))
     }
 }
 

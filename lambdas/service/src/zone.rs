@@ -51,11 +51,7 @@ pub fn offsets(name: &str, now: Timestamp) -> Option<Offsets> {
         }
     }
     let recompile_at = (!changes.is_empty()).then(|| now.plus_ms(RECOMPILE_AFTER_MS));
-    Some(Offsets {
-        offset_minutes,
-        changes,
-        recompile_at,
-    })
+    Some(Offsets { offset_minutes, changes, recompile_at })
 }
 
 /// The zone from the tables in the build, never from the machine's, so that every host of one
@@ -104,16 +100,12 @@ mod tests {
             let table = offsets(name.as_str(), NOW).expect("a zone");
             let zone = zone(name.as_str()).expect("a zone");
             let truth = |seconds: i64| {
-                zone.to_offset(Instant::from_second(seconds).expect("in range"))
-                    .seconds()
+                zone.to_offset(Instant::from_second(seconds).expect("in range")).seconds()
             };
             let start = NOW.seconds();
             // 7 h 13 min: every time of day, day of the week and of the year gets its turn.
             let regular = (start..start + HORIZON_MS / 1_000).step_by(7 * 3_600 + 780);
-            let edges = table
-                .changes
-                .iter()
-                .flat_map(|(at, _)| [at - 1, *at, at + 1]);
+            let edges = table.changes.iter().flat_map(|(at, _)| [at - 1, *at, at + 1]);
             for seconds in regular.chain(edges) {
                 let ours = i32::from(offset_at(&table, seconds)) * 60;
                 assert_eq!(ours, truth(seconds), "{} at {seconds}", name.as_str());
@@ -139,11 +131,7 @@ mod tests {
     #[test]
     fn fixed_zones_are_for_ever() {
         for (name, offset_minutes) in [("UTC", 0), ("Asia/Kolkata", 330), ("Etc/GMT+12", -720)] {
-            let expected = Offsets {
-                offset_minutes,
-                changes: vec![],
-                recompile_at: None,
-            };
+            let expected = Offsets { offset_minutes, changes: vec![], recompile_at: None };
             assert_eq!(offsets(name, NOW), Some(expected), "{name}");
         }
     }

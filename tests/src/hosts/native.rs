@@ -115,10 +115,12 @@ fn settings(case: &Case, directory: &Path) -> Result<Settings, String> {
         Some(home) => format!("home = '{home}'\n"),
         None => String::new(),
     };
-    write!(file, "{more}[[domains]]\nname = '{OTHER_DOMAIN}'\ncheck_characters = false\n").map_err(text)?;
+    write!(file, "{more}[[domains]]\nname = '{OTHER_DOMAIN}'\ncheck_characters = false\n")
+        .map_err(text)?;
     let table = file.parse().map_err(text)?;
     let flags = BTreeMap::from([("data_dir".to_owned(), directory.display().to_string())]);
-    Settings::read(&flags, &BTreeMap::new(), Some(("case.toml", &table))).map_err(|all| format!("{all:?}"))
+    Settings::read(&flags, &BTreeMap::new(), Some(("case.toml", &table)))
+        .map_err(|all| format!("{all:?}"))
 }
 
 /// Stores the keys that cases are written for, and their links.

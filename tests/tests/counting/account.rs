@@ -60,11 +60,8 @@ impl Account {
 
     /// The sums as of `now`.
     pub(crate) fn sums(&self, now: Timestamp) -> Integrity {
-        let mut sums = Integrity {
-            duplicate: self.duplicate,
-            late: self.late,
-            ..Integrity::default()
-        };
+        let mut sums =
+            Integrity { duplicate: self.duplicate, late: self.late, ..Integrity::default() };
         for source in self.sources.values() {
             let accepted = source.end().max(source.reported);
             for sequence in 0..accepted {

@@ -190,11 +190,7 @@ impl CounterStore for Faulty {
         self.call(self.inner.link_totals(ids)).await
     }
 
-    async fn delete_link_statistics(
-        &self,
-        link: LinkId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn delete_link_statistics(&self, link: LinkId, now: Timestamp) -> Result<(), StoreError> {
         self.call(self.inner.delete_link_statistics(link, now)).await
     }
 

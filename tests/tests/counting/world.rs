@@ -217,7 +217,8 @@ impl World {
         let Some(at) = (self.draws.number() as usize).checked_rem(self.tasks.len()) else {
             return;
         };
-        if let Poll::Ready(()) = self.tasks[at].as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        if let Poll::Ready(()) =
+            self.tasks[at].as_mut().poll(&mut Context::from_waker(Waker::noop()))
         {
             drop(self.tasks.swap_remove(at));
             self.check_closed_windows();

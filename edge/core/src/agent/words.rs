@@ -56,10 +56,7 @@ pub(super) struct Meaning {
 pub(super) fn known(word: &[u8]) -> Option<Meaning> {
     let letter = usize::from(word.first()?.wrapping_sub(b'a'));
     let (&start, &end) = STARTS.get(letter).zip(STARTS.get(letter + 1))?;
-    let (_, meaning) = WORDS
-        .get(start..end)?
-        .iter()
-        .find(|(text, _)| text.as_bytes() == word)?;
+    let (_, meaning) = WORDS.get(start..end)?.iter().find(|(text, _)| text.as_bytes() == word)?;
     Some(*meaning)
 }
 
@@ -91,17 +88,11 @@ pub(super) fn part(rest: &[u8]) -> Meaning {
 }
 
 const fn is(bits: u32) -> Meaning {
-    Meaning {
-        bits,
-        browser: None,
-    }
+    Meaning { bits, browser: None }
 }
 
 const fn names(browser: Browser, bits: u32) -> Meaning {
-    Meaning {
-        bits,
-        browser: Some(browser),
-    }
+    Meaning { bits, browser: Some(browser) }
 }
 
 /// Where in [`WORDS`] the words with each first letter start, and at last where they end.
@@ -292,27 +283,15 @@ mod tests {
 
     #[test]
     fn every_word_is_found_and_stands_once() {
-        assert!(
-            WORDS
-                .windows(2)
-                .all(|pair| matches!(pair, [(one, _), (next, _)] if one < next))
-        );
+        assert!(WORDS.windows(2).all(|pair| matches!(pair, [(one, _), (next, _)] if one < next)));
         for (word, meaning) in WORDS {
             let found = known(word.as_bytes()).expect(word);
-            assert_eq!(
-                (found.bits, found.browser),
-                (meaning.bits, meaning.browser),
-                "{word}"
-            );
+            assert_eq!((found.bits, found.browser), (meaning.bits, meaning.browser), "{word}");
             assert!(
-                word.bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+                word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
                 "{word}"
             );
-            assert!(
-                !word.ends_with(|last: char| last.is_ascii_digit()),
-                "{word}"
-            );
+            assert!(!word.ends_with(|last: char| last.is_ascii_digit()), "{word}");
         }
         for other in ["", "a", "z", "zz", "0", "{", "chromee", "chrom"] {
             assert!(known(other.as_bytes()).is_none(), "{other}");

@@ -24,18 +24,11 @@ pub(super) fn url_parts(url: &str) -> UrlParts<'_> {
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     if !is_web {
         let end = url.find(':').map_or(url.len(), |colon| colon + 1);
-        return UrlParts {
-            before: "",
-            emphasis: &url[..end],
-            after: &url[end..],
-            host: None,
-        };
+        return UrlParts { before: "", emphasis: &url[..end], after: &url[end..], host: None };
     }
     let start = url.find("//").map_or(0, |slashes| slashes + 2);
     let authority_end = end_before(url, start, &['/', '?', '#', '\\']);
-    let host_start = url[start..authority_end]
-        .rfind('@')
-        .map_or(start, |at| start + at + 1);
+    let host_start = url[start..authority_end].rfind('@').map_or(start, |at| start + at + 1);
     let host_end = match url[host_start..authority_end].find(']') {
         Some(bracket) => host_start + bracket + 1,
         None => end_before(&url[..authority_end], host_start, &[':']),
@@ -51,9 +44,7 @@ pub(super) fn url_parts(url: &str) -> UrlParts<'_> {
 
 /// The position of the first of `ends` from `start` on, or the end of `text`.
 fn end_before(text: &str, start: usize, ends: &[char]) -> usize {
-    text[start..]
-        .find(ends)
-        .map_or(text.len(), |found| start + found)
+    text[start..].find(ends).map_or(text.len(), |found| start + found)
 }
 
 /// An address as a reader may see it: what would be invisible, or would reorder the text around
@@ -77,11 +68,7 @@ pub(super) fn link_text(url: &str) -> String {
 pub(super) fn owner_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !is_unsettling(*c)) {
-        shown.push(if c.is_control() || c.is_whitespace() {
-            ' '
-        } else {
-            c
-        });
+        shown.push(if c.is_control() || c.is_whitespace() { ' ' } else { c });
     }
     String::from(shown.trim())
 }
@@ -119,11 +106,7 @@ fn civil_day(time: Timestamp) -> (i64, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year, month as u32, day as u32)
 }
@@ -133,53 +116,24 @@ mod tests {
     use super::*;
 
     fn parts(url: &str) -> (&str, &str, &str, Option<&str>) {
-        let UrlParts {
-            before,
-            emphasis,
-            after,
-            host,
-        } = url_parts(url);
+        let UrlParts { before, emphasis, after, host } = url_parts(url);
         (before, emphasis, after, host)
     }
 
     #[test]
     fn the_host_stands_out() {
         let cases = [
-            (
-                "https://a.example/p?q#f",
-                ("https://", "a.example", "/p?q#f"),
-            ),
+            ("https://a.example/p?q#f", ("https://", "a.example", "/p?q#f")),
             ("http://a.example:8080/", ("http://", "a.example", ":8080/")),
-            (
-                "https://a.example?x@b.example",
-                ("https://", "a.example", "?x@b.example"),
-            ),
-            (
-                "https://a.example#@b.example",
-                ("https://", "a.example", "#@b.example"),
-            ),
-            (
-                "https://a.example\\@b.example/",
-                ("https://", "a.example", "\\@b.example/"),
-            ),
-            (
-                "https://good.example@b.example/",
-                ("https://good.example@", "b.example", "/"),
-            ),
-            (
-                "https://a:1@c:2@b.example:3/",
-                ("https://a:1@c:2@", "b.example", ":3/"),
-            ),
-            (
-                "https://[2001:db8::1]:80/x",
-                ("https://", "[2001:db8::1]", ":80/x"),
-            ),
+            ("https://a.example?x@b.example", ("https://", "a.example", "?x@b.example")),
+            ("https://a.example#@b.example", ("https://", "a.example", "#@b.example")),
+            ("https://a.example\\@b.example/", ("https://", "a.example", "\\@b.example/")),
+            ("https://good.example@b.example/", ("https://good.example@", "b.example", "/")),
+            ("https://a:1@c:2@b.example:3/", ("https://a:1@c:2@", "b.example", ":3/")),
+            ("https://[2001:db8::1]:80/x", ("https://", "[2001:db8::1]", ":80/x")),
             ("https://[2001:db8::1", ("https://", "[2001", ":db8::1")),
             ("https://", ("https://", "", "")),
-            (
-                "https://münchen.example",
-                ("https://", "münchen.example", ""),
-            ),
+            ("https://münchen.example", ("https://", "münchen.example", "")),
         ];
         for (url, (before, host, after)) in cases {
             assert_eq!(parts(url), (before, host, after, Some(host)), "{url}");
@@ -189,20 +143,14 @@ mod tests {
     #[test]
     fn the_scheme_of_an_app_stands_out() {
         assert_eq!(parts("shop://item/7"), ("", "shop:", "//item/7", None));
-        assert_eq!(
-            parts("mailto:a@b.example"),
-            ("", "mailto:", "a@b.example", None)
-        );
+        assert_eq!(parts("mailto:a@b.example"), ("", "mailto:", "a@b.example", None));
         assert_eq!(parts("no scheme"), ("", "no scheme", "", None));
         assert_eq!(parts(""), ("", "", "", None));
     }
 
     #[test]
     fn addresses_show_what_would_be_invisible() {
-        assert_eq!(
-            link_text("https://é.example/a%20b?c=🏳️‍🌈"),
-            "https://é.example/a%20b?c=🏳️‍🌈"
-        );
+        assert_eq!(link_text("https://é.example/a%20b?c=🏳️‍🌈"), "https://é.example/a%20b?c=🏳️‍🌈");
         assert_eq!(
             link_text("a\u{202e}fdp\u{2066}\u{200b}\u{feff}"),
             "a%E2%80%AEfdp%E2%81%A6%E2%80%8B%EF%BB%BF"
@@ -215,15 +163,9 @@ mod tests {
 
     #[test]
     fn titles_lose_what_would_reorder_or_hide() {
-        assert_eq!(
-            owner_text("a\u{202e}b\u{2067}c\u{200f}\u{200b}\u{e0041}d\u{feff}"),
-            "abcd"
-        );
+        assert_eq!(owner_text("a\u{202e}b\u{2067}c\u{200f}\u{200b}\u{e0041}d\u{feff}"), "abcd");
         assert_eq!(owner_text(" \u{200b}two\r\nlines\0\u{2028}"), "two  lines");
-        assert_eq!(
-            owner_text("می\u{200c}خواهم 👩\u{200d}🚀"),
-            "می\u{200c}خواهم 👩\u{200d}🚀"
-        );
+        assert_eq!(owner_text("می\u{200c}خواهم 👩\u{200d}🚀"), "می\u{200c}خواهم 👩\u{200d}🚀");
         assert_eq!(owner_text("\u{202e}\u{2066}\n"), "");
     }
 

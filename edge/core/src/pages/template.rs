@@ -76,22 +76,14 @@ mod tests {
 
     #[test]
     fn values_are_escaped_for_text_and_attributes() {
-        let html = fill(
-            "<a title=\"{{a}}\">{{a}}</a>",
-            &[value("a", "<&>\"'é&amp;")],
-        );
+        let html = fill("<a title=\"{{a}}\">{{a}}</a>", &[value("a", "<&>\"'é&amp;")]);
         let escaped = "&lt;&amp;&gt;&quot;&#39;é&amp;amp;";
         assert_eq!(html, alloc::format!("<a title=\"{escaped}\">{escaped}</a>"));
     }
 
     #[test]
     fn values_are_not_templates() {
-        let values = [
-            value("a", "{{b}}"),
-            value("b", "{{a}}"),
-            value("c", "{{"),
-            value("d", "}}"),
-        ];
+        let values = [value("a", "{{b}}"), value("b", "{{a}}"), value("c", "{{"), value("d", "}}")];
         assert_eq!(fill("{{a}}{{b}} {{c}}a{{d}}", &values), "{{b}}{{a}} {{a}}");
     }
 

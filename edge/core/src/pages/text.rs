@@ -251,22 +251,14 @@ mod tests {
             (Some("\0;;q=,,*;"), "en"),
         ];
         for (accepted, language) in cases {
-            assert_eq!(
-                Text::for_visitor(accepted).language,
-                language,
-                "{accepted:?}"
-            );
+            assert_eq!(Text::for_visitor(accepted).language, language, "{accepted:?}");
         }
     }
 
     #[test]
     fn no_two_languages_share_a_tag() {
         for (place, text) in LANGUAGES.into_iter().enumerate() {
-            assert!(
-                LANGUAGES[..place]
-                    .iter()
-                    .all(|other| other.language != text.language)
-            );
+            assert!(LANGUAGES[..place].iter().all(|other| other.language != text.language));
         }
     }
 }

@@ -32,13 +32,7 @@ struct Open {
 
 impl Collector {
     pub(super) fn new(shared: Arc<Shared>, directory: &Path, batches: mpsc::Sender<Batch>) -> Self {
-        Self {
-            shared,
-            directory: directory.to_owned(),
-            batches,
-            open: None,
-            journal_failed: false,
-        }
+        Self { shared, directory: directory.to_owned(), batches, open: None, journal_failed: false }
     }
 
     pub(super) fn run(mut self) {

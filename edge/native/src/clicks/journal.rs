@@ -73,9 +73,8 @@ pub(super) fn split_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
 /// # Errors
 /// If the directory or a file in it could not be read.
 pub fn leftovers(directory: &Path) -> io::Result<Vec<Batch>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(directory)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<io::Result<_>>()?;
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
     paths.sort();
     let mut batches = Vec::new();

@@ -71,15 +71,10 @@ impl Clicks {
     /// If the thread could not be started.
     pub fn start(source: u64, directory: &Path) -> std::io::Result<(Self, mpsc::Receiver<Batch>)> {
         let (batches, received) = mpsc::channel(BATCHES_WAITING_MAX);
-        let shared = Arc::new(Shared {
-            source,
-            state: Mutex::default(),
-            wake: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { source, state: Mutex::default(), wake: Condvar::new() });
         let collector = collect::Collector::new(Arc::clone(&shared), directory, batches);
-        let thread = thread::Builder::new()
-            .name("waypost-clicks".into())
-            .spawn(move || collector.run())?;
+        let thread =
+            thread::Builder::new().name("waypost-clicks".into()).spawn(move || collector.run())?;
         let clicks = Self { shared, collector: Mutex::new(Some(thread)) };
         Ok((clicks, received))
     }

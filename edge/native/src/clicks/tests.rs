@@ -79,7 +79,12 @@ fn a_torn_entry_ends_a_journal() {
     clicks.accept(&click(2));
     clicks.close();
     drop(drain(&mut received));
-    let path = fs::read_dir(&directory).expect("directory").next().expect("a file").expect("a file").path();
+    let path = fs::read_dir(&directory)
+        .expect("directory")
+        .next()
+        .expect("a file")
+        .expect("a file")
+        .path();
     let whole = fs::read(&path).expect("bytes");
     for length in 0..whole.len() {
         fs::write(&path, &whole[..length]).expect("written");

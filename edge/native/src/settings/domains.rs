@@ -73,7 +73,11 @@ impl Parser<'_> {
             let origin = format!("[[domains]] number {} in {file}", position + 1);
             match in_file(item, https) {
                 Ok(domain) => add(&mut domains, domain),
-                Err(problem) => self.fault(&origin, problem, "name, and maybe url, ignore_case, check_characters, home"),
+                Err(problem) => self.fault(
+                    &origin,
+                    problem,
+                    "name, and maybe url, ignore_case, check_characters, home",
+                ),
             }
         }
         domains
@@ -81,7 +85,8 @@ impl Parser<'_> {
 }
 
 fn in_file(item: &toml::Value, https: bool) -> Result<DomainSettings, String> {
-    let read: InFile = item.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let read: InFile =
+        item.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
     let name = host(&read.name).ok_or_else(|| format!("{:?} is no host name", read.name))?;
     let mut domain = plain_at(name, https);
     if let Some(url) = read.url {

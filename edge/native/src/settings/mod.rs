@@ -147,7 +147,8 @@ impl Settings {
         file: Option<(&str, &toml::Table)>,
     ) -> Result<Self, Vec<Fault>> {
         let mut from = Parser::new(flags, environment, file);
-        let listen: SocketAddr = from.parse("listen", "an address and port, for example 0.0.0.0:8080");
+        let listen: SocketAddr =
+            from.parse("listen", "an address and port, for example 0.0.0.0:8080");
         let public_url = match from.raw("public_url") {
             Some(_) => from.public_url(),
             None => format!("http://{listen}"),

@@ -53,15 +53,14 @@ impl<'a> Parser<'a> {
 
     /// The value that counts: flag, then variable, then file. An empty one counts as not set.
     pub(super) fn raw(&mut self, key: &str) -> Option<Raw> {
-        let flag = self.flags.value(key).map(|text| Raw {
-            text,
-            origin: format!("--{}", key.replace('_', "-")),
-        });
+        let flag = self
+            .flags
+            .value(key)
+            .map(|text| Raw { text, origin: format!("--{}", key.replace('_', "-")) });
         let variable = || {
-            self.environment.value(key).map(|text| Raw {
-                text,
-                origin: format!("WAYPOST_{}", key.to_uppercase()),
-            })
+            self.environment
+                .value(key)
+                .map(|text| Raw { text, origin: format!("WAYPOST_{}", key.to_uppercase()) })
         };
         let set = flag.or_else(variable).or_else(|| self.in_file(key));
         set.filter(|raw| !raw.text.trim().is_empty())
@@ -195,9 +194,7 @@ impl<'a> Parser<'a> {
             return Vec::new();
         };
         let items = raw.text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        items
-            .map(|item| Raw { text: item.to_owned(), origin: raw.origin.clone() })
-            .collect()
+        items.map(|item| Raw { text: item.to_owned(), origin: raw.origin.clone() }).collect()
     }
 
     pub(super) fn admin_key(&mut self) -> Option<String> {
@@ -206,7 +203,8 @@ impl<'a> Parser<'a> {
         // Says nothing of the value: faults are printed.
         let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
         if key.len() < ADMIN_KEY_MIN_CHARS || !is_visible {
-            let expected = "at least 20 visible ASCII characters; `waypost keys generate` makes a good one";
+            let expected =
+                "at least 20 visible ASCII characters; `waypost keys generate` makes a good one";
             self.fault(&raw.origin, "the key is too short or has spaces", expected);
         }
         Some(key)
@@ -262,17 +260,18 @@ impl<'a> Parser<'a> {
         let raw = self.raw(key)?;
         let path = PathBuf::from(raw.text.trim());
         if !path.is_file() {
-            self.fault(&raw.origin, format!("there is no file {}", path.display()), "a readable file");
+            self.fault(
+                &raw.origin,
+                format!("there is no file {}", path.display()),
+                "a readable file",
+            );
         }
         Some(path)
     }
 }
 
 fn default(key: &str) -> &'static str {
-    SETTINGS
-        .iter()
-        .find(|setting| setting.key == key)
-        .map_or("", |setting| setting.default)
+    SETTINGS.iter().find(|setting| setting.key == key).map_or("", |setting| setting.default)
 }
 
 /// Reads `address` or `address/prefix`.

@@ -30,12 +30,9 @@ fn nothing_has_to_be_set() {
 #[test]
 fn flags_come_before_variables_before_the_file() {
     let file = "listen = '127.0.0.1:3'\nmachine_id = 3\nquarantine_days = 3";
-    let settings = read(
-        &[("listen", "127.0.0.1:1")],
-        &[("listen", "127.0.0.1:2"), ("machine_id", "2")],
-        file,
-    )
-    .expect("settings");
+    let settings =
+        read(&[("listen", "127.0.0.1:1")], &[("listen", "127.0.0.1:2"), ("machine_id", "2")], file)
+            .expect("settings");
     assert_eq!(settings.listen.port(), 1);
     assert_eq!(settings.machine_id, 2);
     assert_eq!(settings.quarantine_days, 3);

@@ -57,7 +57,8 @@ fn kept<const N: usize>(
     name: &str,
     fresh: [u8; N],
 ) -> rusqlite::Result<[u8; N]> {
-    connection.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", (name, fresh))?;
+    connection
+        .execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", (name, fresh))?;
     connection.query_row("SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get(0))
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
@@ -61,6 +61,7 @@ impl Installation {
         installation.set("WAYPOST_ADMIN_KEY", ADMIN_KEY);
         installation.set("WAYPOST_PUBLIC_URL", "http://go.example");
         installation.set("WAYPOST_TRUSTED_PROXIES", "127.0.0.1/32");
+        installation.set("WAYPOST_GEO_HEADERS", "true");
         installation.set("WAYPOST_LOG_FORMAT", "json");
         installation.set("WAYPOST_FOLD_UNDER", "0");
         installation
@@ -74,6 +75,11 @@ impl Installation {
     /// Leaves a setting to its default.
     pub(crate) fn unset(&mut self, name: &'static str) {
         self.settings.remove(name);
+    }
+
+    /// Where it is started.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Where the program keeps everything.
@@ -106,7 +112,13 @@ impl Installation {
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the program runs")
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with more variables.
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied()).output().expect("the program runs")
     }
 
     /// Starts a server and waits until it answers.

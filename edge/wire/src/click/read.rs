@@ -95,12 +95,7 @@ impl<'a> Batch<'a> {
 
     /// The clicks with their numbers, in order.
     pub const fn clicks(&self) -> Clicks<'_, 'a> {
-        Clicks {
-            batch: self,
-            from: self.clicks,
-            latest: self.base,
-            done: 0,
-        }
+        Clicks { batch: self, from: self.clicks, latest: self.base, done: 0 }
     }
 
     /// Reads every click once, so that reading them again cannot fail.
@@ -247,10 +242,7 @@ fn target(from: &mut Reader<'_>) -> Result<Target, BatchError> {
         target::IOS => Target::Ios,
         target::ANDROID => Target::Android,
         target::EXPIRED => Target::Expired,
-        target::RULE => Target::Rule {
-            rule: from.byte()?,
-            variant: from.byte()?,
-        },
+        target::RULE => Target::Rule { rule: from.byte()?, variant: from.byte()? },
         _ => return Err(BatchError::UnknownValue),
     })
 }

@@ -297,12 +297,27 @@ fn hostile_bytes_neither_panic_nor_break_the_promise_of_a_parsed_batch() {
 }
 
 const AGENTS: [(&str, &str); 6] = [
-    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/", ".0.0.0 Safari/537.36"),
-    ("Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/", ".0.0.0 Mobile Safari/537.36"),
-    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/", ".1 Mobile/15E148 Safari/604.1"),
-    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/", ".4 Safari/605.1.15"),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
+        ".0.0.0 Safari/537.36",
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
+        ".0.0.0 Mobile Safari/537.36",
+    ),
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/",
+        ".1 Mobile/15E148 Safari/604.1",
+    ),
+    (
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/",
+        ".4 Safari/605.1.15",
+    ),
     ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/", ".0"),
-    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_6_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram ", ".0.0.29.80 (iPhone14,5; iOS 18_6_2; de_DE; de; scale=3.00; 1170x2532; IABMV/1; 784213654)"),
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram ",
+        ".0.0.29.80 (iPhone14,5; iOS 18_6_2; de_DE; de; scale=3.00; 1170x2532; IABMV/1; 784213654)",
+    ),
 ];
 
 /// Five hundred clicks as a busy host sees them: 200 user agents, 400 links, all visitors

@@ -168,7 +168,5 @@ fn flags(click: &Click<'_>) -> u8 {
         (flag::TARGET, click.target != Target::Default),
         (flag::VISITOR, click.visitor.is_some()),
     ];
-    bits.into_iter()
-        .filter(|(_, set)| *set)
-        .fold(0, |all, (bit, _)| all | bit)
+    bits.into_iter().filter(|(_, set)| *set).fold(0, |all, (bit, _)| all | bit)
 }

@@ -116,7 +116,5 @@ fn password_version(from: &mut Reader<'_>, there: bool) -> Result<Option<u32>, D
     if !there {
         return Ok(None);
     }
-    u32::try_from(from.number()?)
-        .map(Some)
-        .map_err(|_| DecodeError::UnknownValue)
+    u32::try_from(from.number()?).map(Some).map_err(|_| DecodeError::UnknownValue)
 }

@@ -76,10 +76,7 @@ fn put_condition(to: &mut Vec<u8>, condition: &Condition<'_>) {
             to.push(tag::QUERY_PRESENT);
             put_text(to, name);
         }
-        Condition::Query {
-            name,
-            equals: Some(value),
-        } => {
+        Condition::Query { name, equals: Some(value) } => {
             to.push(tag::QUERY_EQUALS);
             put_text(to, name);
             put_text(to, value);
@@ -131,20 +128,12 @@ fn put_time(to: &mut Vec<u8>, time: &TimeOfWeek) {
 }
 
 pub(super) fn take<'a>(from: &mut Reader<'a>) -> Result<Vec<Rule<'a>>, DecodeError> {
-    list(from, |from| {
-        Ok(Rule {
-            when: take_conditions(from, 0)?,
-            variants: take_variants(from)?,
-        })
-    })
+    list(from, |from| Ok(Rule { when: take_conditions(from, 0)?, variants: take_variants(from)? }))
 }
 
 fn take_variants<'a>(from: &mut Reader<'a>) -> Result<Vec<Variant<'a>>, DecodeError> {
     let variants = list(from, |from| {
-        Ok(Variant {
-            destination: destination(from)?,
-            weight: narrow(from.number()?)?,
-        })
+        Ok(Variant { destination: destination(from)?, weight: narrow(from.number()?)? })
     })?;
     match variants.is_empty() {
         true => Err(DecodeError::UnknownValue),
@@ -168,23 +157,14 @@ fn take_condition<'a>(from: &mut Reader<'a>, depth: usize) -> Result<Condition<'
         tag::CITY => Condition::City(texts(from)?),
         tag::CONTINENT => Condition::Continent(texts(from)?),
         tag::COUNTRY => Condition::Country(texts(from)?),
-        tag::DATE => Condition::Date {
-            from: optional_time(from)?,
-            until: optional_time(from)?,
-        },
+        tag::DATE => Condition::Date { from: optional_time(from)?, until: optional_time(from)? },
         tag::DEVICE => Condition::Device(codes(from, Device::from_code)?),
         tag::IP => Condition::Ip(list(from, network)?),
         tag::LANGUAGE => Condition::Language(texts(from)?),
         tag::NOT => Condition::Not(take_conditions(from, depth + 1)?),
         tag::OS => Condition::Os(codes(from, Os::from_code)?),
-        tag::QUERY_PRESENT => Condition::Query {
-            name: from.text()?,
-            equals: None,
-        },
-        tag::QUERY_EQUALS => Condition::Query {
-            name: from.text()?,
-            equals: Some(from.text()?),
-        },
+        tag::QUERY_PRESENT => Condition::Query { name: from.text()?, equals: None },
+        tag::QUERY_EQUALS => Condition::Query { name: from.text()?, equals: Some(from.text()?) },
         tag::REFERRER => Condition::Referrer(texts(from)?),
         tag::REGION => Condition::Region(texts(from)?),
         tag::TIME => Condition::Time(take_time(from)?),
@@ -218,9 +198,7 @@ fn codes<T>(
     from: &mut Reader<'_>,
     from_code: impl Fn(u8) -> Option<T>,
 ) -> Result<Vec<T>, DecodeError> {
-    list(from, |from| {
-        from_code(from.byte()?).ok_or(DecodeError::UnknownValue)
-    })
+    list(from, |from| from_code(from.byte()?).ok_or(DecodeError::UnknownValue))
 }
 
 fn network(from: &mut Reader<'_>) -> Result<Network, DecodeError> {
@@ -230,10 +208,7 @@ fn network(from: &mut Reader<'_>) -> Result<Network, DecodeError> {
     if prefix_bits > 128 {
         return Err(DecodeError::UnknownValue);
     }
-    Ok(Network {
-        address: u128::from_be_bytes(address),
-        prefix_bits,
-    })
+    Ok(Network { address: u128::from_be_bytes(address), prefix_bits })
 }
 
 fn optional_time(from: &mut Reader<'_>) -> Result<Option<Timestamp>, DecodeError> {
@@ -257,13 +232,7 @@ fn take_time(from: &mut Reader<'_>) -> Result<TimeOfWeek, DecodeError> {
         before = before.wrapping_add(from.signed()?);
         Ok((before, narrow(from.signed()?)?))
     })?;
-    Ok(TimeOfWeek {
-        days,
-        from_minute,
-        until_minute,
-        offset_minutes,
-        changes,
-    })
+    Ok(TimeOfWeek { days, from_minute, until_minute, offset_minutes, changes })
 }
 
 fn narrow<T, U: TryFrom<T>>(value: T) -> Result<U, DecodeError> {

@@ -44,26 +44,14 @@ fn full() -> LinkRecord<'static> {
         Condition::City(vec!["Köln"]),
         Condition::Continent(vec!["EU"]),
         Condition::Country(vec!["DE", "AT"]),
-        Condition::Date {
-            from: Some(Timestamp(-1)),
-            until: None,
-        },
+        Condition::Date { from: Some(Timestamp(-1)), until: None },
         Condition::Device(vec![Device::Mobile]),
-        Condition::Ip(vec![Network {
-            address: 0xffff_0a00_0000,
-            prefix_bits: 104,
-        }]),
+        Condition::Ip(vec![Network { address: 0xffff_0a00_0000, prefix_bits: 104 }]),
         Condition::Language(vec!["de-CH"]),
         Condition::Not(vec![Condition::Not(vec![Condition::Region(vec!["DE-BE"])])]),
         Condition::Os(vec![Os::Ios]),
-        Condition::Query {
-            name: "a b",
-            equals: Some(""),
-        },
-        Condition::Query {
-            name: "x",
-            equals: None,
-        },
+        Condition::Query { name: "a b", equals: Some("") },
+        Condition::Query { name: "x", equals: None },
         Condition::Referrer(vec!["example.org"]),
         Condition::Time(time),
     ];
@@ -93,22 +81,13 @@ fn full() -> LinkRecord<'static> {
             Rule {
                 when,
                 variants: vec![
-                    Variant {
-                        destination: "https://a.example/",
-                        weight: 70,
-                    },
-                    Variant {
-                        destination: "https://b.example/",
-                        weight: 0,
-                    },
+                    Variant { destination: "https://a.example/", weight: 70 },
+                    Variant { destination: "https://b.example/", weight: 0 },
                 ],
             },
             Rule {
                 when: vec![],
-                variants: vec![Variant {
-                    destination: "https://c.example/",
-                    weight: u32::MAX,
-                }],
+                variants: vec![Variant { destination: "https://c.example/", weight: u32::MAX }],
             },
         ],
         ..plain()
@@ -125,10 +104,7 @@ fn records_round_trip() {
 
 #[test]
 fn an_empty_card_is_not_the_same_as_none() {
-    let record = LinkRecord {
-        preview: Some(Preview::default()),
-        ..plain()
-    };
+    let record = LinkRecord { preview: Some(Preview::default()), ..plain() };
     assert_eq!(decode(&encode(&record)), Ok(record));
 }
 
@@ -168,17 +144,8 @@ fn no_damaged_byte_makes_decoding_panic_or_yields_a_bad_destination() {
 
 #[test]
 fn destinations_that_could_not_be_sent_are_refused() {
-    for bad in [
-        "",
-        "https://a.example/ b",
-        "https://a\r\nx: y",
-        "https://ü.example/",
-        "a\0",
-    ] {
-        let record = LinkRecord {
-            destination: bad,
-            ..plain()
-        };
+    for bad in ["", "https://a.example/ b", "https://a\r\nx: y", "https://ü.example/", "a\0"] {
+        let record = LinkRecord { destination: bad, ..plain() };
         let bytes = encode(&record);
         assert_eq!(decode(&bytes), Err(DecodeError::BadDestination), "{bad:?}");
     }
@@ -189,10 +156,7 @@ fn faults_are_told_apart() {
     assert_eq!(decode(&[]), Err(DecodeError::Empty));
     assert_eq!(decode(&[2]), Err(DecodeError::UnknownVersion(2)));
     assert_eq!(decode(&[1, 0, 9]), Err(DecodeError::UnknownValue));
-    assert_eq!(
-        decode(&[1, 0xff, 0xff, 0x7f, 0, 0]),
-        Err(DecodeError::UnknownValue)
-    );
+    assert_eq!(decode(&[1, 0xff, 0xff, 0x7f, 0, 0]), Err(DecodeError::UnknownValue));
     let mut deep = Condition::Not(vec![]);
     for _ in 0..NESTING_MAX {
         deep = Condition::Not(vec![deep]);
@@ -200,10 +164,7 @@ fn faults_are_told_apart() {
     let mut record = plain();
     record.rules = vec![Rule {
         when: vec![deep],
-        variants: vec![Variant {
-            destination: "https://a.example/",
-            weight: 1,
-        }],
+        variants: vec![Variant { destination: "https://a.example/", weight: 1 }],
     }];
     assert_eq!(decode(&encode(&record)), Err(DecodeError::TooDeep));
 }

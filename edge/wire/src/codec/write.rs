@@ -18,11 +18,8 @@ pub fn encode(record: &LinkRecord<'_>) -> Vec<u8> {
     for time in [record.starts_at, record.expires_at].into_iter().flatten() {
         put_signed(&mut to, time.0);
     }
-    let destinations = [
-        record.expired_destination,
-        record.ios_destination,
-        record.android_destination,
-    ];
+    let destinations =
+        [record.expired_destination, record.ios_destination, record.android_destination];
     for text in destinations.into_iter().flatten() {
         put_text(&mut to, text);
     }
@@ -30,13 +27,8 @@ pub fn encode(record: &LinkRecord<'_>) -> Vec<u8> {
         put_number(&mut to, u64::from(version));
     }
     let card = record.preview.unwrap_or_default();
-    let texts = [
-        record.readable_destination,
-        record.title,
-        card.title,
-        card.description,
-        card.image,
-    ];
+    let texts =
+        [record.readable_destination, record.title, card.title, card.description, card.image];
     for text in texts.into_iter().flatten() {
         put_text(&mut to, text);
     }
@@ -51,10 +43,7 @@ fn flags(record: &LinkRecord<'_>) -> u64 {
     let bits = [
         (flag::STARTS_AT, record.starts_at.is_some()),
         (flag::EXPIRES_AT, record.expires_at.is_some()),
-        (
-            flag::EXPIRED_DESTINATION,
-            record.expired_destination.is_some(),
-        ),
+        (flag::EXPIRED_DESTINATION, record.expired_destination.is_some()),
         (flag::IOS, record.ios_destination.is_some()),
         (flag::ANDROID, record.android_destination.is_some()),
         (flag::PASSWORD, record.password_version.is_some()),
@@ -70,9 +59,7 @@ fn flags(record: &LinkRecord<'_>) -> u64 {
         (flag::FORWARD_QUERY, record.forward_query),
         (flag::FORWARD_PATH, record.forward_path),
     ];
-    bits.into_iter()
-        .filter(|(_, set)| *set)
-        .fold(0, |all, (bit, _)| all | bit)
+    bits.into_iter().filter(|(_, set)| *set).fold(0, |all, (bit, _)| all | bit)
 }
 
 const fn state_code(state: LinkState) -> u8 {

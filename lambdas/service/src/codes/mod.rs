@@ -145,33 +145,21 @@ mod tests {
         let check = CheckKey::new(KEY);
         let first = Strategy::Random.candidate(Some(&check), &mut draws, 0);
         let second = Strategy::Random.candidate(Some(&check), &mut draws, 0);
-        assert!(
-            matches!(&first, Ok(Candidate::Code(code)) if code.len() == 8),
-            "{first:?}"
-        );
+        assert!(matches!(&first, Ok(Candidate::Code(code)) if code.len() == 8), "{first:?}");
         assert_ne!(first, second);
     }
 
     #[test]
     fn a_sequence_asks_for_a_block_first() {
         let mut strategy = Strategy::Sequence(Sequence::new(KEY));
-        assert_eq!(
-            strategy.candidate(None, &mut draws(), 0),
-            Ok(Candidate::NeedBlock)
-        );
+        assert_eq!(strategy.candidate(None, &mut draws(), 0), Ok(Candidate::NeedBlock));
         let Strategy::Sequence(sequence) = &mut strategy else {
             panic!("{strategy:?}");
         };
         sequence.lease(Block { first: 0, len: 1 });
         let expected = sequence.encode(0).expect("in range");
-        assert_eq!(
-            strategy.candidate(None, &mut draws(), 0),
-            Ok(Candidate::Code(expected))
-        );
-        assert_eq!(
-            strategy.candidate(None, &mut draws(), 0),
-            Ok(Candidate::NeedBlock)
-        );
+        assert_eq!(strategy.candidate(None, &mut draws(), 0), Ok(Candidate::Code(expected)));
+        assert_eq!(strategy.candidate(None, &mut draws(), 0), Ok(Candidate::NeedBlock));
     }
 
     #[test]
@@ -181,9 +169,7 @@ mod tests {
         let first = strategy.candidate(None, &mut draws(), now_ms);
         assert_eq!(
             first,
-            Ok(Candidate::Code(base62::encode(
-                (28_000_000_000_u64 << 22) | 1 << 12
-            )))
+            Ok(Candidate::Code(base62::encode((28_000_000_000_u64 << 22) | 1 << 12)))
         );
         assert_eq!(
             strategy.candidate(None, &mut draws(), now_ms - 4),

@@ -12,8 +12,7 @@ pub(super) fn is_offensive(code: &str) -> bool {
 }
 
 fn stems() -> impl Iterator<Item = &'static str> {
-    LIST.lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    LIST.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn folded(c: char) -> char {
@@ -34,18 +33,15 @@ mod tests {
 
     #[test]
     fn stems_are_found_anywhere_in_any_case_and_spelling() {
-        for code in [
-            "shit", "xxSHITxx", "5h1t9", "aSh1T0", "zzPORN", "p0Rn12", "FUC000", "00k1k3",
-        ] {
+        for code in ["shit", "xxSHITxx", "5h1t9", "aSh1T0", "zzPORN", "p0Rn12", "FUC000", "00k1k3"]
+        {
             assert!(is_offensive(code), "{code}");
         }
     }
 
     #[test]
     fn other_codes_pass() {
-        for code in [
-            "", "a1B2c3DR", "Summer24", "000000", "zzzzzz", "sh1ne5", "9x8Kq2",
-        ] {
+        for code in ["", "a1B2c3DR", "Summer24", "000000", "zzzzzz", "sh1ne5", "9x8Kq2"] {
             assert!(!is_offensive(code), "{code}");
         }
     }
@@ -55,15 +51,8 @@ mod tests {
         let stems: Vec<_> = stems().collect();
         assert!(stems.len() >= 60);
         for stem in &stems {
-            assert!(
-                stem.len() >= 3 && stem.bytes().all(|b| b.is_ascii_lowercase()),
-                "{stem}"
-            );
-            assert_eq!(
-                stems.iter().filter(|other| *other == stem).count(),
-                1,
-                "{stem}"
-            );
+            assert!(stem.len() >= 3 && stem.bytes().all(|b| b.is_ascii_lowercase()), "{stem}");
+            assert_eq!(stems.iter().filter(|other| *other == stem).count(), 1, "{stem}");
         }
     }
 
@@ -71,9 +60,8 @@ mod tests {
     fn few_codes_are_lost() {
         // 6-character codes all over the space: at most 1 in 100 is skipped.
         let step = 62_u64.pow(6) / 100_003;
-        let lost = (0..100_000)
-            .filter(|n| is_offensive(&super::super::padded(n * step, 6)))
-            .count();
+        let lost =
+            (0..100_000).filter(|n| is_offensive(&super::super::padded(n * step, 6))).count();
         assert!((1..1_000).contains(&lost), "{lost} of 100,000");
     }
 }

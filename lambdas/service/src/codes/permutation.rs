@@ -19,18 +19,12 @@ impl<'a> Permutation<'a> {
     /// `size` is at least 2 and at most 2^62.
     pub(super) const fn new(key: &'a [u8; 16], size: u64) -> Self {
         let bits = (size - 1).ilog2() + 1;
-        Self {
-            key,
-            size,
-            half_bits: bits.div_ceil(2),
-        }
+        Self { key, size, half_bits: bits.div_ceil(2) }
     }
 
     /// The number at `value`'s place; `value` is below `size`.
     pub(super) fn forward(&self, value: u64) -> u64 {
-        self.walk(value, 0..ROUNDS, |(left, right), round| {
-            (right, left ^ self.round(round, right))
-        })
+        self.walk(value, 0..ROUNDS, |(left, right), round| (right, left ^ self.round(round, right)))
     }
 
     /// The number that [`Permutation::forward`] maps to `value`.
@@ -99,10 +93,7 @@ mod tests {
     fn the_network_is_as_large_as_the_domain_and_less_than_four_times() {
         for size in (2..=130).chain([62_u64.pow(6), 62_u64.pow(7), 62_u64.pow(10), 1 << 60]) {
             let network = 1 << (2 * Permutation::new(KEY, size).half_bits);
-            assert!(
-                size <= network && network < 4 * size,
-                "{network} for {size}"
-            );
+            assert!(size <= network && network < 4 * size, "{network} for {size}");
         }
     }
 
@@ -123,9 +114,7 @@ mod tests {
     #[test]
     fn the_order_depends_on_key_and_size() {
         let order = |key: &[u8; 16], size| {
-            (0..60)
-                .map(|value| Permutation::new(key, size).forward(value))
-                .collect::<Vec<_>>()
+            (0..60).map(|value| Permutation::new(key, size).forward(value)).collect::<Vec<_>>()
         };
         let here = order(KEY, 62);
         assert_ne!(here, order(b"another 16b key!", 62));

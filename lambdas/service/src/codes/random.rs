@@ -60,9 +60,8 @@ mod tests {
     fn checked_codes_have_the_shape_and_pass_the_check() {
         let key = CheckKey::new(*b"sixteen byte key");
         let mut draws = draws(1);
-        let codes: BTreeSet<_> = (0..20_000)
-            .filter_map(|_| random_code(Some(&key), &mut draws).ok())
-            .collect();
+        let codes: BTreeSet<_> =
+            (0..20_000).filter_map(|_| random_code(Some(&key), &mut draws).ok()).collect();
         assert_eq!(codes.len(), 20_000);
         for code in codes {
             assert!(looks_generated(&code) && !key.refuses(&code), "{code}");
@@ -72,9 +71,8 @@ mod tests {
     #[test]
     fn unchecked_codes_use_every_character_in_every_place() {
         let mut draws = draws(2);
-        let codes: Vec<_> = (0..20_000)
-            .filter_map(|_| random_code(None, &mut draws).ok())
-            .collect();
+        let codes: Vec<_> =
+            (0..20_000).filter_map(|_| random_code(None, &mut draws).ok()).collect();
         for place in 0..CODE_CHARACTERS {
             let seen: BTreeSet<_> = codes.iter().map(|code| code.as_bytes()[place]).collect();
             assert_eq!(seen.len(), 62, "place {place}");
@@ -100,13 +98,7 @@ mod tests {
             }
         }
         let key = CheckKey::new(*b"sixteen byte key");
-        assert_eq!(
-            random_code(Some(&key), &mut Stuck(0)),
-            Err(CodeFault::Randomness)
-        );
-        assert_eq!(
-            random_code(None, &mut Stuck(0xff)),
-            Err(CodeFault::Randomness)
-        );
+        assert_eq!(random_code(Some(&key), &mut Stuck(0)), Err(CodeFault::Randomness));
+        assert_eq!(random_code(None, &mut Stuck(0xff)), Err(CodeFault::Randomness));
     }
 }

@@ -46,10 +46,7 @@ pub struct Sequence {
 impl Sequence {
     /// A sequence without values yet. `key` is 16 random bytes, secret, and never changes.
     pub const fn new(key: [u8; 16]) -> Self {
-        Self {
-            key,
-            blocks: VecDeque::new(),
-        }
+        Self { key, blocks: VecDeque::new() }
     }
 
     /// Adds a leased block behind those not used up yet.
@@ -105,10 +102,7 @@ impl Sequence {
                 continue;
             };
             // Saturates only at values that have no code.
-            *block = Block {
-                first: value.saturating_add(1),
-                len: left,
-            };
+            *block = Block { first: value.saturating_add(1), len: left };
             return Some(value);
         }
         None
@@ -118,9 +112,7 @@ impl Sequence {
 /// Never shows the key: it would make codes predictable.
 impl fmt::Debug for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sequence")
-            .field("blocks", &self.blocks)
-            .finish_non_exhaustive()
+        f.debug_struct("Sequence").field("blocks", &self.blocks).finish_non_exhaustive()
     }
 }
 
@@ -145,24 +137,13 @@ mod tests {
     #[test]
     fn the_codes_of_a_key_are_frozen() {
         let sequence = Sequence::new(KEY);
-        let codes: Vec<_> = [
-            0,
-            1,
-            2,
-            1_000_000,
-            SIXES - 1,
-            SIXES,
-            SIXES + 1,
-            SIXES + SEVENS,
-        ]
-        .into_iter()
-        .map(|value| sequence.encode(value).expect("in range"))
-        .collect();
+        let codes: Vec<_> = [0, 1, 2, 1_000_000, SIXES - 1, SIXES, SIXES + 1, SIXES + SEVENS]
+            .into_iter()
+            .map(|value| sequence.encode(value).expect("in range"))
+            .collect();
         assert_eq!(
             codes,
-            [
-                "WPCMXh", "9sU88F", "tP79yB", "BuF5N8", "AIuHgJ", "DjsqV59", "xjlb6xz", "zN20bVjJ"
-            ]
+            ["WPCMXh", "9sU88F", "tP79yB", "BuF5N8", "AIuHgJ", "DjsqV59", "xjlb6xz", "zN20bVjJ"]
         );
     }
 
@@ -211,9 +192,7 @@ mod tests {
     #[test]
     fn another_key_gives_other_codes() {
         let (one, other) = (Sequence::new(KEY), Sequence::new([0; 16]));
-        let same = (0..1_000)
-            .filter(|&value| one.encode(value) == other.encode(value))
-            .count();
+        let same = (0..1_000).filter(|&value| one.encode(value) == other.encode(value)).count();
         assert_eq!(same, 0);
     }
 
@@ -224,10 +203,8 @@ mod tests {
         sequence.lease(Block { first: 10, len: 0 });
         sequence.lease(Block { first: 100, len: 2 });
         sequence.lease(Block { first: 7, len: 1 });
-        let expected: Vec<_> = [100, 101, 7]
-            .into_iter()
-            .filter_map(|value| sequence.encode(value))
-            .collect();
+        let expected: Vec<_> =
+            [100, 101, 7].into_iter().filter_map(|value| sequence.encode(value)).collect();
         assert_eq!(codes(&mut sequence), expected);
         assert_eq!(sequence.next(None), Ok(Next::NeedBlock));
     }
@@ -235,35 +212,20 @@ mod tests {
     #[test]
     fn unpresentable_codes_are_skipped_and_everything_else_is_given_out() {
         let mut sequence = Sequence::new(KEY);
-        sequence.lease(Block {
-            first: 0,
-            len: 20_000,
-        });
+        sequence.lease(Block { first: 0, len: 20_000 });
         let given = codes(&mut sequence);
-        let all: Vec<_> = (0..20_000)
-            .filter_map(|value| sequence.encode(value))
-            .collect();
-        let expected: Vec<_> = all
-            .iter()
-            .filter(|code| is_presentable(code, None))
-            .cloned()
-            .collect();
+        let all: Vec<_> = (0..20_000).filter_map(|value| sequence.encode(value)).collect();
+        let expected: Vec<_> =
+            all.iter().filter(|code| is_presentable(code, None)).cloned().collect();
         assert_eq!(given, expected);
-        assert!(
-            (1..200).contains(&(all.len() - given.len())),
-            "{}",
-            given.len()
-        );
+        assert!((1..200).contains(&(all.len() - given.len())), "{}", given.len());
     }
 
     #[test]
     fn codes_the_edge_would_refuse_are_skipped() {
         let check = CheckKey::new(KEY);
         let mut sequence = Sequence::new(KEY);
-        sequence.lease(Block {
-            first: SIXES + SEVENS,
-            len: 1_000,
-        });
+        sequence.lease(Block { first: SIXES + SEVENS, len: 1_000 });
         let mut given = 0;
         while let Ok(Next::Code(code)) = sequence.next(Some(&check)) {
             assert!(code.len() == 8 && !check.refuses(&code), "{code}");
@@ -275,10 +237,7 @@ mod tests {
     #[test]
     fn the_end_of_the_sequence_is_an_error() {
         let mut sequence = Sequence::new(KEY);
-        sequence.lease(Block {
-            first: u64::MAX - 1,
-            len: 5,
-        });
+        sequence.lease(Block { first: u64::MAX - 1, len: 5 });
         for _ in 0..5 {
             assert_eq!(sequence.next(None), Err(CodeFault::Exhausted));
         }

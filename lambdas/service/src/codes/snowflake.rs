@@ -76,12 +76,7 @@ impl Snowflake {
             return Err(NoMachine { datacentre, worker });
         }
         let machine = (u64::from(datacentre) << MACHINE_BITS) | u64::from(worker);
-        Ok(Self {
-            machine,
-            skew_max_ms,
-            last_ms: i64::MIN,
-            sequence: 0,
-        })
+        Ok(Self { machine, skew_max_ms, last_ms: i64::MIN, sequence: 0 })
     }
 
     /// The next id at `now_ms`, Unix time. Ids of one value rise strictly.
@@ -91,9 +86,7 @@ impl Snowflake {
             return Err(SnowflakeFault::ClockBackwards { by_ms });
         }
         if by_ms > 0 {
-            return Err(SnowflakeFault::Wait {
-                ms: u32::try_from(by_ms).unwrap_or(u32::MAX),
-            });
+            return Err(SnowflakeFault::Wait { ms: u32::try_from(by_ms).unwrap_or(u32::MAX) });
         }
         let since_epoch = now_ms
             .checked_sub(EPOCH_MS)
@@ -140,10 +133,7 @@ mod tests {
     fn the_epoch_is_the_start_of_2026() {
         let id = snowflake(0).next(EPOCH_MS).expect("an id");
         assert_eq!(id.created_ms(), EPOCH_MS);
-        assert_eq!(
-            crate::time::parse("2026-01-01T00:00:00Z").map(|at| at.0),
-            Some(EPOCH_MS)
-        );
+        assert_eq!(crate::time::parse("2026-01-01T00:00:00Z").map(|at| at.0), Some(EPOCH_MS));
     }
 
     #[test]
@@ -193,38 +183,19 @@ mod tests {
     fn a_clock_far_back_is_refused_until_it_is_right_again() {
         let mut ids = snowflake(5);
         let first = ids.next(NOW_MS).expect("an id");
-        assert_eq!(
-            ids.next(NOW_MS - 6),
-            Err(SnowflakeFault::ClockBackwards { by_ms: 6 })
-        );
-        assert_eq!(
-            ids.next(i64::MIN),
-            Err(SnowflakeFault::ClockBackwards { by_ms: i64::MAX })
-        );
+        assert_eq!(ids.next(NOW_MS - 6), Err(SnowflakeFault::ClockBackwards { by_ms: 6 }));
+        assert_eq!(ids.next(i64::MIN), Err(SnowflakeFault::ClockBackwards { by_ms: i64::MAX }));
         assert_eq!(ids.next(NOW_MS), Ok(SnowflakeId(first.0 + 1)));
     }
 
     #[test]
     fn a_clock_outside_of_the_range_is_refused_and_forgotten() {
         let mut ids = snowflake(5);
-        for now_ms in [
-            i64::MIN,
-            -1,
-            0,
-            EPOCH_MS - 1,
-            EPOCH_MS + (1 << 41),
-            i64::MAX,
-        ] {
-            assert_eq!(
-                ids.next(now_ms),
-                Err(SnowflakeFault::ClockOutOfRange),
-                "{now_ms}"
-            );
+        for now_ms in [i64::MIN, -1, 0, EPOCH_MS - 1, EPOCH_MS + (1 << 41), i64::MAX] {
+            assert_eq!(ids.next(now_ms), Err(SnowflakeFault::ClockOutOfRange), "{now_ms}");
         }
         assert!(ids.next(NOW_MS).is_ok());
-        let last = ids
-            .next(EPOCH_MS + (1 << 41) - 1)
-            .expect("the last millisecond");
+        let last = ids.next(EPOCH_MS + (1 << 41) - 1).expect("the last millisecond");
         assert_eq!(last.0 >> 63, 0);
     }
 

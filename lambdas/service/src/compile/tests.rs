@@ -6,10 +6,7 @@ use crate::draft::tests::{NOW, full_link, rules as draft_rules};
 use crate::model::Weighted;
 
 fn network(address: u128, prefix_bits: u8) -> Network {
-    Network {
-        address,
-        prefix_bits,
-    }
+    Network { address, prefix_bits }
 }
 
 fn berlin() -> (i16, Vec<(i64, i16)>) {
@@ -19,12 +16,7 @@ fn berlin() -> (i16, Vec<(i64, i16)>) {
 
 #[test]
 fn every_field_is_in_the_record() {
-    let link = Link {
-        version: 3,
-        used_up: true,
-        password_version: 2,
-        ..full_link()
-    };
+    let link = Link { version: 3, used_up: true, password_version: 2, ..full_link() };
     let compiled = compile(&link, NOW).expect("compiles");
     let (offset_minutes, changes) = berlin();
     const UTM: &str =
@@ -35,10 +27,7 @@ fn every_field_is_in_the_record() {
     let first = format!("https://example.com/1?{UTM}");
     let otherwise = format!("https://example.com/else?{UTM}");
     let not = |inner| Condition::Not(vec![inner]);
-    let variant = |destination, weight| Variant {
-        destination,
-        weight,
-    };
+    let variant = |destination, weight| Variant { destination, weight };
     let expected = LinkRecord {
         id: 7,
         version: 3,
@@ -74,23 +63,14 @@ fn every_field_is_in_the_record() {
                     Condition::Device(vec![Device::Mobile]),
                     Condition::Os(vec![Os::Ios]),
                     Condition::Browser(vec![Browser::Safari]),
-                    Condition::Query {
-                        name: "ref",
-                        equals: None,
-                    },
-                    Condition::Query {
-                        name: "utm_source",
-                        equals: Some(""),
-                    },
+                    Condition::Query { name: "ref", equals: None },
+                    Condition::Query { name: "utm_source", equals: Some("") },
                     Condition::Referrer(vec!["xn--bcher-kva.example"]),
                     Condition::Ip(vec![
                         network(0xffff_c000_0200, 120),
                         network(0x2001_0db8 << 96, 32),
                     ]),
-                    Condition::Date {
-                        from: Some(Timestamp(1_796_083_200_000)),
-                        until: None,
-                    },
+                    Condition::Date { from: Some(Timestamp(1_796_083_200_000)), until: None },
                     Condition::Time(TimeOfWeek {
                         days: 0b001_0001,
                         from_minute: 1_320,
@@ -102,10 +82,7 @@ fn every_field_is_in_the_record() {
                 ],
                 variants: vec![variant(&first, 10_000), variant("myapp:two", 0)],
             },
-            Rule {
-                when: vec![],
-                variants: vec![variant(&otherwise, 1)],
-            },
+            Rule { when: vec![], variants: vec![variant(&otherwise, 1)] },
         ],
     };
     assert_eq!(decode(&compiled.record), Ok(expected));
@@ -152,10 +129,7 @@ fn the_strongest_state_wins() {
         let compiled = compile(link, NOW).expect("compiles");
         decode(&compiled.record).expect("a record").state
     };
-    let mut link = Link {
-        disabled: false,
-        ..full_link()
-    };
+    let mut link = Link { disabled: false, ..full_link() };
     assert_eq!(state_of(&link), LinkState::Live);
     link.disabled = true;
     assert_eq!(state_of(&link), LinkState::Disabled);
@@ -171,9 +145,7 @@ fn the_strongest_state_wins() {
 fn every_condition_has_its_place() {
     let rules = full_link().rules;
     let when = &rules[0].when;
-    let places: Vec<_> = (0..)
-        .map_while(|position| condition_place(when, position))
-        .collect();
+    let places: Vec<_> = (0..).map_while(|position| condition_place(when, position)).collect();
     let expected = [
         "country",
         "region",
@@ -202,26 +174,11 @@ fn unknown_words_are_errors() {
         edit(&mut link.rules[0].when);
         compile(&link, NOW).expect_err("an error")
     };
-    let word = |kind, word: &str| CompileError::Word {
-        kind,
-        word: word.to_owned(),
-    };
-    assert_eq!(
-        error(|when| when.os.push("beos".into())),
-        word("os", "beos")
-    );
-    assert_eq!(
-        error(|when| when.device.push("".into())),
-        word("device", "")
-    );
-    assert_eq!(
-        error(|when| when.browser.push("Safari".into())),
-        word("browser", "Safari")
-    );
-    assert_eq!(
-        error(|when| when.ip.push("::/200".into())),
-        word("ip", "::/200")
-    );
+    let word = |kind, word: &str| CompileError::Word { kind, word: word.to_owned() };
+    assert_eq!(error(|when| when.os.push("beos".into())), word("os", "beos"));
+    assert_eq!(error(|when| when.device.push("".into())), word("device", ""));
+    assert_eq!(error(|when| when.browser.push("Safari".into())), word("browser", "Safari"));
+    assert_eq!(error(|when| when.ip.push("::/200".into())), word("ip", "::/200"));
     let zone = |when: &mut When| when.time.as_mut().expect("time").zone = "Mars/Olympus".into();
     assert_eq!(error(zone), word("time zone", "Mars/Olympus"));
     let until = |when: &mut When| when.time.as_mut().expect("time").until = Some("25:00".into());
@@ -230,25 +187,16 @@ fn unknown_words_are_errors() {
     assert_eq!(error(day), word("weekday", "noday"));
     let deeper = |when: &mut When| {
         let not = when.not.take();
-        when.not = Some(Box::new(When {
-            not,
-            ..When::default()
-        }));
+        when.not = Some(Box::new(When { not, ..When::default() }));
     };
     assert_eq!(error(deeper), CompileError::Nesting);
-    let link = Link {
-        status: 303,
-        ..full_link()
-    };
+    let link = Link { status: 303, ..full_link() };
     assert_eq!(compile(&link, NOW), Err(CompileError::Status(303)));
 }
 
 #[test]
 fn a_record_that_is_too_large_is_an_error() {
-    let weighted = Weighted {
-        destination: format!("myapp:{}", "x".repeat(2_000)),
-        weight: 1,
-    };
+    let weighted = Weighted { destination: format!("myapp:{}", "x".repeat(2_000)), weight: 1 };
     let mut link = full_link();
     link.rules[0].destinations = vec![weighted; 9];
     assert!(matches!(compile(&link, NOW), Err(CompileError::TooLarge { bytes }) if bytes > 18_000));

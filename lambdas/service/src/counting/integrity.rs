@@ -28,10 +28,7 @@ pub struct Integrity {
 ///
 /// # Errors
 /// If the store fails.
-pub async fn integrity(
-    store: &impl CounterStore,
-    now: Timestamp,
-) -> Result<Integrity, StoreError> {
+pub async fn integrity(store: &impl CounterStore, now: Timestamp) -> Result<Integrity, StoreError> {
     let account = store.account(now.plus_ms(-LOST_AFTER_MS)).await?;
     let in_flight = account.recent.iter().map(|ledger: &Ledger| ledger.in_flight(now)).sum();
     let missing = account.accepted.saturating_sub(account.stored);

@@ -294,11 +294,7 @@ impl CounterStore for MemoryCounters {
         Ok((state.marks.closed_until, totals.collect()))
     }
 
-    async fn delete_link_statistics(
-        &self,
-        link: LinkId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn delete_link_statistics(&self, link: LinkId, now: Timestamp) -> Result<(), StoreError> {
         let state = &mut *self.state();
         state.rollups.retain(|(subject, ..), _| *subject != Subject::Link(link));
         state.totals.remove(&link);
@@ -328,10 +324,7 @@ impl CounterStore for MemoryCounters {
     async fn account(&self, since: Timestamp) -> Result<Account, StoreError> {
         let state = self.state();
         let recent = state.ledgers.values().filter(|(heard_at, _)| since < *heard_at);
-        Ok(Account {
-            recent: recent.map(|(_, ledger)| ledger.clone()).collect(),
-            ..state.account
-        })
+        Ok(Account { recent: recent.map(|(_, ledger)| ledger.clone()).collect(), ..state.account })
     }
 
     async fn salt(&self, day: Timestamp, candidate: [u8; 16]) -> Result<[u8; 16], StoreError> {

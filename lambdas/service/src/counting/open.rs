@@ -29,11 +29,7 @@ struct State {
 impl OpenWindows {
     /// Knows of no click until [`OpenWindows::sync`].
     pub const fn new() -> Self {
-        Self(Mutex::new(State {
-            closed_until: Window::FIRST,
-            row: 0,
-            tallies: BTreeMap::new(),
-        }))
+        Self(Mutex::new(State { closed_until: Window::FIRST, row: 0, tallies: BTreeMap::new() }))
     }
 
     /// Adds the batches stored since the last time, and lets go of windows closed since.

@@ -25,8 +25,5 @@ pub async fn today_and_tomorrow(
     let today = Span::Day.start(now);
     let tomorrow = today.plus_ms(Span::Day.ms());
     let [first, second] = candidates;
-    Ok([
-        (today, store.salt(today, first).await?),
-        (tomorrow, store.salt(tomorrow, second).await?),
-    ])
+    Ok([(today, store.salt(today, first).await?), (tomorrow, store.salt(tomorrow, second).await?)])
 }

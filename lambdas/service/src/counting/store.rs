@@ -94,8 +94,7 @@ pub trait CounterStore {
 
     /// Removes all numbers of a link. Until batches that arrived before `now` are removed
     /// ([`CounterStore::delete_batches`]), no window writes new ones.
-    async fn delete_link_statistics(&self, link: LinkId, now: Timestamp)
-    -> Result<(), StoreError>;
+    async fn delete_link_statistics(&self, link: LinkId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Removes batches that arrived before `before` and have no clicks in an open window, at most
     /// `limit`; how many.

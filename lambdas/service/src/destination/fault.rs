@@ -217,14 +217,8 @@ pub(super) fn from_parser(error: ParseError, authority: &str) -> DestinationFaul
         | ParseError::IdnaError
         | ParseError::InvalidDomainCharacter
         | ParseError::InvalidIpv4Address
-        | ParseError::InvalidIpv6Address => DestinationFault::Host {
-            host: authority.to_owned(),
-        },
-        ParseError::InvalidPort => DestinationFault::Port {
-            authority: authority.to_owned(),
-        },
-        _ => DestinationFault::Unparsable {
-            reason: error.to_string(),
-        },
+        | ParseError::InvalidIpv6Address => DestinationFault::Host { host: authority.to_owned() },
+        ParseError::InvalidPort => DestinationFault::Port { authority: authority.to_owned() },
+        _ => DestinationFault::Unparsable { reason: error.to_string() },
     }
 }

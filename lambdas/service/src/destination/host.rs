@@ -52,10 +52,7 @@ pub fn canonical_host(host: &str) -> Option<String> {
     let url = Url::parse(&format!("http://{host}")).ok()?;
     let is_only_host = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     let is_plain = url.username().is_empty() && url.password().is_none() && is_only_host;
-    is_plain.then(|| {
-        url.host_str()
-            .map(|host| host.trim_end_matches('.').to_owned())
-    })?
+    is_plain.then(|| url.host_str().map(|host| host.trim_end_matches('.').to_owned()))?
 }
 
 /// Refuses the host of a parsed network URL. `authority` is host and port as typed.
@@ -65,9 +62,7 @@ pub(super) fn check(
     rules: &DestinationRules,
 ) -> Result<(), DestinationFault> {
     let Some(host) = url.host() else {
-        return Err(DestinationFault::NoHost {
-            scheme: url.scheme().to_owned(),
-        });
+        return Err(DestinationFault::NoHost { scheme: url.scheme().to_owned() });
     };
     let name = host.to_string();
     if let Host::Domain(domain) = host {
@@ -92,20 +87,14 @@ fn is_same_host(own: &str, host: &str) -> bool {
 /// real hosts have.
 fn check_shape(domain: &str) -> Result<(), DestinationFault> {
     if domain.ends_with('.') {
-        return Err(DestinationFault::TrailingDot {
-            host: domain.to_owned(),
-        });
+        return Err(DestinationFault::TrailingDot { host: domain.to_owned() });
     }
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     };
     if domain.len() > 253 || !domain.split('.').all(is_label) {
-        return Err(DestinationFault::Host {
-            host: domain.to_owned(),
-        });
+        return Err(DestinationFault::Host { host: domain.to_owned() });
     }
     Ok(())
 }
@@ -129,9 +118,7 @@ fn check_name(domain: &str, rules: &DestinationRules) -> Result<(), DestinationF
 
 /// Whether `domain` is `suffix` or a name below it.
 fn is_below(domain: &str, suffix: &str) -> bool {
-    domain
-        .strip_suffix(suffix)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    domain.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn check_ipv4(
@@ -140,9 +127,7 @@ fn check_ipv4(
     rules: &DestinationRules,
 ) -> Result<(), DestinationFault> {
     if !rules.allow_private_hosts && !is_public_v4(address) {
-        return Err(DestinationFault::PrivateAddress {
-            host: address.to_string(),
-        });
+        return Err(DestinationFault::PrivateAddress { host: address.to_string() });
     }
     let typed = authority.split(':').next().unwrap_or_default();
     if typed != address.to_string() {

@@ -17,19 +17,10 @@ pub(super) fn of(url: &Url) -> Looks {
         _ => None,
     };
     let Some(host) = readable else {
-        return Looks {
-            display: url.as_str().to_owned(),
-            mixed_script: false,
-            confusable: false,
-        };
+        return Looks { display: url.as_str().to_owned(), mixed_script: false, confusable: false };
     };
     Looks {
-        display: [
-            &url[..Position::BeforeHost],
-            &host,
-            &url[Position::AfterHost..],
-        ]
-        .concat(),
+        display: [&url[..Position::BeforeHost], &host, &url[Position::AfterHost..]].concat(),
         mixed_script: host.split('.').any(is_mixed_script),
         confusable: host.split('.').any(is_confusable),
     }

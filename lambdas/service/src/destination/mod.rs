@@ -23,16 +23,8 @@ pub const LENGTH_DEFAULT_BYTES: usize = 2_048;
 pub const LENGTH_CEILING_BYTES: usize = 8_192;
 
 /// Schemes that run code in, or read from, the browser that follows them. No setting allows them.
-const NEVER_SCHEMES: [&str; 8] = [
-    "about",
-    "blob",
-    "data",
-    "file",
-    "filesystem",
-    "javascript",
-    "vbscript",
-    "view-source",
-];
+const NEVER_SCHEMES: [&str; 8] =
+    ["about", "blob", "data", "file", "filesystem", "javascript", "vbscript", "view-source"];
 
 /// Schemes whose URLs name a host on the network (WHATWG "special schemes").
 const NETWORK_SCHEMES: [&str; 5] = ["ftp", "http", "https", "ws", "wss"];
@@ -88,10 +80,7 @@ pub struct Destination {
 pub fn parse(input: &str, rules: &DestinationRules) -> Result<Destination, DestinationFault> {
     let max_bytes = rules.length_max_bytes.min(LENGTH_CEILING_BYTES);
     if input.len() > max_bytes {
-        return Err(DestinationFault::TooLong {
-            bytes: input.len(),
-            max_bytes,
-        });
+        return Err(DestinationFault::TooLong { bytes: input.len(), max_bytes });
     }
     check_characters(input)?;
     let (scheme, rest) = split_scheme(input, rules)?;
@@ -103,10 +92,7 @@ pub fn parse(input: &str, rules: &DestinationRules) -> Result<Destination, Desti
     }
     let serialised = url.as_str();
     if serialised.len() > max_bytes {
-        return Err(DestinationFault::TooLongStored {
-            bytes: serialised.len(),
-            max_bytes,
-        });
+        return Err(DestinationFault::TooLongStored { bytes: serialised.len(), max_bytes });
     }
     // The parser leaves spaces as they are in the path of a URL without `//`.
     if let Some(at_byte) = serialised.bytes().position(|byte| !byte.is_ascii_graphic()) {
@@ -128,16 +114,10 @@ fn check_characters(input: &str) -> Result<(), DestinationFault> {
         match character {
             '\\' => return Err(DestinationFault::Backslash { at_byte }),
             c if c.is_control() => {
-                return Err(DestinationFault::ControlCharacter {
-                    character: c,
-                    at_byte,
-                });
+                return Err(DestinationFault::ControlCharacter { character: c, at_byte });
             }
             c if is_invisible(c) => {
-                return Err(DestinationFault::InvisibleCharacter {
-                    character: c,
-                    at_byte,
-                });
+                return Err(DestinationFault::InvisibleCharacter { character: c, at_byte });
             }
             _ => {}
         }
@@ -169,9 +149,7 @@ fn split_scheme<'a>(
         return Err(DestinationFault::NoScheme);
     };
     let is_scheme_shaped = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     if !is_scheme_shaped {
         return Err(DestinationFault::NoScheme);
     }
@@ -180,10 +158,7 @@ fn split_scheme<'a>(
         return Err(DestinationFault::SchemeNeverAllowed { scheme });
     }
     if matches!(scheme.as_str(), "http" | "https")
-        || rules
-            .app_schemes
-            .iter()
-            .any(|app| app.eq_ignore_ascii_case(&scheme))
+        || rules.app_schemes.iter().any(|app| app.eq_ignore_ascii_case(&scheme))
     {
         return Ok((scheme, rest));
     }
@@ -202,9 +177,7 @@ fn authority<'a>(
 ) -> Result<&'a str, DestinationFault> {
     let Some(rest) = rest.strip_prefix("//") else {
         if is_network {
-            return Err(DestinationFault::NoSlashes {
-                scheme: scheme.to_owned(),
-            });
+            return Err(DestinationFault::NoSlashes { scheme: scheme.to_owned() });
         }
         return Ok("");
     };
@@ -213,14 +186,10 @@ fn authority<'a>(
         return Err(DestinationFault::Userinfo);
     }
     if is_network && authority.is_empty() {
-        return Err(DestinationFault::NoHost {
-            scheme: scheme.to_owned(),
-        });
+        return Err(DestinationFault::NoHost { scheme: scheme.to_owned() });
     }
     if is_network && authority.contains('%') {
-        return Err(DestinationFault::EncodedHost {
-            host: authority.to_owned(),
-        });
+        return Err(DestinationFault::EncodedHost { host: authority.to_owned() });
     }
     Ok(authority)
 }

@@ -13,9 +13,7 @@ fn pieces() -> impl Strategy<Value = String> {
         169.254.169.254 localhost local internal s.example example com example.com www bit.ly xn--
         xn--krz-hoa ü ß 。 ａ ① ℀ а 日本 😀 \ a Z ~ ' " < > ` { } | ^ & = + ; , ! $ ( ) *
         :80 :443 :0 :99999"#;
-    let invisible = [
-        " ", "\t", "\n", "\r", "\0", "\u{7f}", "\u{AD}", "\u{200D}", "\u{202E}",
-    ];
+    let invisible = [" ", "\t", "\n", "\r", "\0", "\u{7f}", "\u{AD}", "\u{200D}", "\u{202E}"];
     let all: Vec<_> = visible.split_whitespace().chain(invisible).collect();
     prop::collection::vec(prop::sample::select(all), 1..12).prop_map(|pieces| pieces.concat())
 }
@@ -58,9 +56,7 @@ fn is_private(host: &str) -> bool {
             || v6.to_ipv4().is_some();
     }
     !host.contains('.')
-        || [".localhost", ".local", ".internal", ".home.arpa"]
-            .iter()
-            .any(|end| host.ends_with(end))
+        || [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| host.ends_with(end))
 }
 
 proptest! {

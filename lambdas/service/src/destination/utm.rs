@@ -3,11 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// All but the unreserved characters of RFC 3986 2.3.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The serialised URL with `utm` (full names, such as `utm_source`, and plain values) in its query.
 ///
@@ -64,26 +60,11 @@ mod tests {
         for (url, expected) in [
             ("https://e.example/", "https://e.example/?utm_source=x"),
             ("https://e.example/?", "https://e.example/?utm_source=x"),
-            (
-                "https://e.example/?a=1",
-                "https://e.example/?a=1&utm_source=x",
-            ),
-            (
-                "https://e.example/?a=1&",
-                "https://e.example/?a=1&utm_source=x",
-            ),
-            (
-                "https://e.example/p#f?g",
-                "https://e.example/p?utm_source=x#f?g",
-            ),
-            (
-                "https://e.example/?a#",
-                "https://e.example/?a&utm_source=x#",
-            ),
-            (
-                "https://e.example/?a?b=1",
-                "https://e.example/?a?b=1&utm_source=x",
-            ),
+            ("https://e.example/?a=1", "https://e.example/?a=1&utm_source=x"),
+            ("https://e.example/?a=1&", "https://e.example/?a=1&utm_source=x"),
+            ("https://e.example/p#f?g", "https://e.example/p?utm_source=x#f?g"),
+            ("https://e.example/?a#", "https://e.example/?a&utm_source=x#"),
+            ("https://e.example/?a?b=1", "https://e.example/?a?b=1&utm_source=x"),
             ("app:open", "app:open?utm_source=x"),
         ] {
             assert_eq!(with_utm(url, &[("utm_source", "x")]), expected, "{url}");
@@ -127,10 +108,7 @@ mod tests {
     #[test]
     fn values_cannot_leave_their_place() {
         assert_eq!(
-            with_utm(
-                "https://e.example/",
-                &[("utm_term", "a b&c=d#e?f%20+/\r\nü\u{1F600}")]
-            ),
+            with_utm("https://e.example/", &[("utm_term", "a b&c=d#e?f%20+/\r\nü\u{1F600}")]),
             "https://e.example/?utm_term=a%20b%26c%3Dd%23e%3Ff%2520%2B%2F%0D%0A%C3%BC%F0%9F%98%80"
         );
         assert_eq!(
@@ -141,16 +119,9 @@ mod tests {
 
     #[test]
     fn new_parameters_keep_their_order_and_adding_again_changes_nothing() {
-        let utm = [
-            ("utm_source", "s"),
-            ("utm_medium", "m"),
-            ("utm_campaign", ""),
-        ];
+        let utm = [("utm_source", "s"), ("utm_medium", "m"), ("utm_campaign", "")];
         let once = with_utm("https://e.example/?utm_medium=old", &utm);
-        assert_eq!(
-            once,
-            "https://e.example/?utm_medium=m&utm_source=s&utm_campaign="
-        );
+        assert_eq!(once, "https://e.example/?utm_medium=m&utm_source=s&utm_campaign=");
         assert_eq!(with_utm(&once, &utm), once);
     }
 }

@@ -59,8 +59,7 @@ impl Faults {
             self.unlisted += 1;
             return;
         }
-        self.listed
-            .push(FieldFault::new(at.to_string(), detail, expected));
+        self.listed.push(FieldFault::new(at.to_string(), detail, expected));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -105,9 +104,6 @@ mod tests {
         }
         let problem = faults.finish().expect_err("faults");
         assert_eq!(problem.errors.len(), LISTED_MAX);
-        assert_eq!(
-            problem.detail,
-            "50 faults, the first at /0: is wrong; 3 more are not listed"
-        );
+        assert_eq!(problem.detail, "50 faults, the first at /0: is wrong; 3 more are not listed");
     }
 }

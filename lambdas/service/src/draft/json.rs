@@ -17,18 +17,12 @@ const BODY_MAX_BYTES: usize = 64 * 1024;
 /// 4), and a gateway may have checked the other. Nesting is bounded by `serde_json` (128).
 pub(super) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.len() > BODY_MAX_BYTES {
-        let detail = format!(
-            "the body has {} bytes, {BODY_MAX_BYTES} are the most",
-            body.len()
-        );
+        let detail = format!("the body has {} bytes, {BODY_MAX_BYTES} are the most", body.len());
         return Err(Problem::new(Kind::BodyTooLarge, detail));
     }
     let mut duplicates = Faults::default();
     let mut from = serde_json::Deserializer::from_slice(body);
-    let node = Node {
-        at: At::Body,
-        duplicates: &mut duplicates,
-    };
+    let node = Node { at: At::Body, duplicates: &mut duplicates };
     let value = node
         .deserialize(&mut from)
         .and_then(|value| from.end().map(|()| value))
@@ -143,10 +137,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         loop {
-            let node = Node {
-                at: self.at.item(items.len()),
-                duplicates: &mut *self.duplicates,
-            };
+            let node = Node { at: self.at.item(items.len()), duplicates: &mut *self.duplicates };
             match from.next_element_seed(node)? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
@@ -161,10 +152,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             if fields.contains_key(&name) {
                 self.duplicates.add(at, "is there twice", "every name once");
             }
-            let node = Node {
-                at,
-                duplicates: &mut *self.duplicates,
-            };
+            let node = Node { at, duplicates: &mut *self.duplicates };
             let value = from.next_value_seed(node)?;
             fields.insert(name, value);
         }
@@ -182,10 +170,7 @@ mod tests {
     fn values_are_those_of_serde_json() {
         let text = r#"{"a": [1, -2, 1.5, 1e300, 18446744073709551615, true, null, "\ud83d\ude00"], "": {"b": {}}}"#;
         let expected: Value = serde_json::from_str(text).expect("JSON");
-        assert_eq!(
-            read_object(text.as_bytes()).map(Value::Object),
-            Ok(expected)
-        );
+        assert_eq!(read_object(text.as_bytes()).map(Value::Object), Ok(expected));
     }
 
     #[test]
@@ -215,17 +200,10 @@ mod tests {
         ] {
             let problem = read_object(text.as_bytes()).expect_err(text);
             assert_eq!(problem.kind, Kind::MalformedJson, "{text}");
-            assert!(
-                problem.detail.contains(" at line 1 column "),
-                "{}",
-                problem.detail
-            );
+            assert!(problem.detail.contains(" at line 1 column "), "{}", problem.detail);
             assert_eq!(problem.errors.len(), 1);
         }
-        assert_eq!(
-            read_object(b"{\"a\": \"\xff\"}").map_err(|p| p.kind),
-            Err(Kind::MalformedJson)
-        );
+        assert_eq!(read_object(b"{\"a\": \"\xff\"}").map_err(|p| p.kind), Err(Kind::MalformedJson));
     }
 
     #[test]
@@ -236,19 +214,13 @@ mod tests {
             ("\"{}\"", "the body: is a string"),
         ] {
             let problem = read_object(text.as_bytes()).expect_err(text);
-            assert_eq!(
-                (problem.kind, problem.detail.as_str()),
-                (Kind::InvalidRequest, detail)
-            );
+            assert_eq!((problem.kind, problem.detail.as_str()), (Kind::InvalidRequest, detail));
         }
         let mut body = b"{}".to_vec();
         body.resize(BODY_MAX_BYTES, b' ');
         assert_eq!(read_object(&body), Ok(Map::new()));
         body.push(b' ');
-        assert_eq!(
-            read_object(&body).map_err(|p| p.kind),
-            Err(Kind::BodyTooLarge)
-        );
+        assert_eq!(read_object(&body).map_err(|p| p.kind), Err(Kind::BodyTooLarge));
     }
 
     /// RFC 7396 appendix A, as far as target and patch are objects.
@@ -256,17 +228,9 @@ mod tests {
     fn merge_patches() {
         for (target, patch, expected) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (
-                json!({"a": "b"}),
-                json!({"b": "c"}),
-                json!({"a": "b", "b": "c"}),
-            ),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
             (json!({"a": "b"}), json!({"a": null}), json!({})),
-            (
-                json!({"a": "b", "b": "c"}),
-                json!({"a": null}),
-                json!({"b": "c"}),
-            ),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
             (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
             (
@@ -274,33 +238,13 @@ mod tests {
                 json!({"a": {"b": "d", "c": null}}),
                 json!({"a": {"b": "d"}}),
             ),
-            (
-                json!({"a": [{"b": "c"}]}),
-                json!({"a": [1]}),
-                json!({"a": [1]}),
-            ),
-            (
-                json!({"e": null}),
-                json!({"a": 1}),
-                json!({"e": null, "a": 1}),
-            ),
-            (
-                json!([1, 2]),
-                json!({"a": "b", "c": null}),
-                json!({"a": "b"}),
-            ),
-            (
-                json!({}),
-                json!({"a": {"bb": {"ccc": null}}}),
-                json!({"a": {"bb": {}}}),
-            ),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
             (json!({"a": "foo"}), json!(null), json!(null)),
         ] {
-            assert_eq!(
-                merge(target.clone(), patch.clone()),
-                expected,
-                "{target} {patch}"
-            );
+            assert_eq!(merge(target.clone(), patch.clone()), expected, "{target} {patch}");
         }
     }
 }

@@ -146,12 +146,7 @@ pub fn parse_new(body: &[u8], rules: &DraftRules, now: Timestamp) -> Result<NewD
         .and_then(|value| checker.boolean(At::Body.field("override_quarantine"), &value));
     let name = domain.map_or_else(String::new, |domain| domain.name.clone());
     let mut link = settings::blank(name, rules.redirect_status_default);
-    settings::apply(
-        &mut checker,
-        &document,
-        &mut link,
-        rules.redirect_status_default,
-    );
+    settings::apply(&mut checker, &document, &mut link, rules.redirect_status_default);
     if !document.contains_key("destination") {
         checker.add(At::Body.field("destination"), "is missing", values::WEB_URL);
     }
@@ -185,9 +180,7 @@ pub fn parse_patch(
     unchangeable(&mut checker, "domain", document.remove("domain"), |name| {
         name.eq_ignore_ascii_case(&link.domain)
     });
-    unchangeable(&mut checker, "slug", document.remove("slug"), |slug| {
-        slug == link.slug
-    });
+    unchangeable(&mut checker, "slug", document.remove("slug"), |slug| slug == link.slug);
     let password = match document.remove("password") {
         None => PasswordChange::Keep,
         Some(Value::Null) => PasswordChange::Remove,
@@ -197,21 +190,13 @@ pub fn parse_patch(
     };
     let mut changed = link.clone();
     let document = json::merged(document, &nested(link));
-    settings::apply(
-        &mut checker,
-        &document,
-        &mut changed,
-        rules.redirect_status_default,
-    );
+    settings::apply(&mut checker, &document, &mut changed, rules.redirect_status_default);
     if may_be_followed_again(link, &changed) {
         changed.used_up = false;
     }
     settings::check_together(&mut checker, &changed, now);
     checker.finish()?;
-    Ok(Patch {
-        link: changed,
-        password,
-    })
+    Ok(Patch { link: changed, password })
 }
 
 /// The fields of a link that a patch goes into instead of replacing them.
@@ -249,11 +234,7 @@ fn domain<'r>(
     let found = rules.domain(&name);
     if found.is_none() {
         let detail = format!("{} is not served here", values::quoted(&name));
-        let names: Vec<_> = rules
-            .domains
-            .iter()
-            .map(|domain| domain.name.as_str())
-            .collect();
+        let names: Vec<_> = rules.domains.iter().map(|domain| domain.name.as_str()).collect();
         checker.add(at, detail, format!("one of {}", names.join(", ")));
     }
     found

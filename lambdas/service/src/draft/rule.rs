@@ -14,27 +14,23 @@ const WEIGHT_MAX: u64 = 10_000;
 /// Reads a rule.
 pub(super) fn read(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<Rule> {
     let fields = to.object(at, value)?;
-    let mut rule = Rule {
-        name: None,
-        when: When::default(),
-        destination: None,
-        destinations: Vec::new(),
-    };
+    let mut rule =
+        Rule { name: None, when: When::default(), destination: None, destinations: Vec::new() };
     for (name, value) in fields {
         let at = at.field(name);
         match name.as_str() {
-            "destination" => put(&mut rule.destination, value, None, |value| {
-                to.any_url(at, value).map(Some)
-            }),
-            "destinations" => put(&mut rule.destinations, value, Vec::new(), |value| {
-                variants(to, at, value)
-            }),
+            "destination" => {
+                put(&mut rule.destination, value, None, |value| to.any_url(at, value).map(Some))
+            }
+            "destinations" => {
+                put(&mut rule.destinations, value, Vec::new(), |value| variants(to, at, value))
+            }
             "name" => put(&mut rule.name, value, None, |value| {
                 to.line(at, value, NAME_MAX_CHARS).map(Some)
             }),
-            "when" => put(&mut rule.when, value, When::default(), |value| {
-                when::read(to, at, value, 0)
-            }),
+            "when" => {
+                put(&mut rule.when, value, When::default(), |value| when::read(to, at, value, 0))
+            }
             other => to.unknown(at, other, &["name", "when", "destination", "destinations"]),
         }
     }
@@ -72,8 +68,5 @@ fn variant(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<Weighted> 
             to.refuse(at.field("weight"), "is missing", expected)
         }
     };
-    Some(Weighted {
-        destination: destination?,
-        weight: u32::try_from(weight?).ok()?,
-    })
+    Some(Weighted { destination: destination?, weight: u32::try_from(weight?).ok()? })
 }

@@ -133,17 +133,17 @@ pub(super) fn apply(
             "expired_destination" => put(&mut link.expired_destination, value, None, |value| {
                 to.web_url(at, value).map(Some)
             }),
-            "expires_at" => put(&mut link.expires_at, value, None, |value| {
-                to.time(at, value).map(Some)
-            }),
+            "expires_at" => {
+                put(&mut link.expires_at, value, None, |value| to.time(at, value).map(Some))
+            }
             "external_id" => put(&mut link.external_id, value, None, |value| {
                 to.line(at, value, EXTERNAL_ID_MAX_CHARS).map(Some)
             }),
             "forward_path" => flag(to, &mut link.forward_path, at, value),
             "forward_query" => flag(to, &mut link.forward_query, at, value),
-            "ios_destination" => put(&mut link.ios_destination, value, None, |value| {
-                to.any_url(at, value).map(Some)
-            }),
+            "ios_destination" => {
+                put(&mut link.ios_destination, value, None, |value| to.any_url(at, value).map(Some))
+            }
             "keep" => flag(to, &mut link.keep, at, value),
             "max_clicks" => put(&mut link.max_clicks, value, None, |value| {
                 to.number(at, value, 1, MAX_CLICKS_MAX).map(Some)
@@ -151,21 +151,19 @@ pub(super) fn apply(
             "notes" => put(&mut link.notes, value, None, |value| {
                 to.lines(at, value, NOTES_MAX_CHARS).map(Some)
             }),
-            "preview" => put(&mut link.preview, value, None, |value| {
-                preview(to, at, value).map(Some)
-            }),
+            "preview" => {
+                put(&mut link.preview, value, None, |value| preview(to, at, value).map(Some))
+            }
             "rules" => put(&mut link.rules, value, Vec::new(), |value| {
                 to.list(at, value, RULES_MAX, rule::read)
             }),
-            "starts_at" => put(&mut link.starts_at, value, None, |value| {
-                to.time(at, value).map(Some)
-            }),
-            "status" => put(&mut link.status, value, status_default, |value| {
-                status(to, at, value)
-            }),
-            "tags" => put(&mut link.tags, value, Vec::new(), |value| {
-                to.set(at, value, TAGS_MAX, tag)
-            }),
+            "starts_at" => {
+                put(&mut link.starts_at, value, None, |value| to.time(at, value).map(Some))
+            }
+            "status" => put(&mut link.status, value, status_default, |value| status(to, at, value)),
+            "tags" => {
+                put(&mut link.tags, value, Vec::new(), |value| to.set(at, value, TAGS_MAX, tag))
+            }
             "title" => put(&mut link.title, value, None, |value| {
                 to.line(at, value, TITLE_MAX_CHARS).map(Some)
             }),
@@ -182,11 +180,7 @@ fn flag(to: &mut Checker<'_>, into: &mut bool, at: At<'_>, value: &Value) {
 fn not_settable(to: &mut Checker<'_>, at: At<'_>, name: &str) {
     match name {
         "override_quarantine" => {
-            to.add(
-                at,
-                "is for creations only",
-                "a change without override_quarantine",
-            );
+            to.add(at, "is for creations only", "a change without override_quarantine");
         }
         "blocked" => to.add(
             at,
@@ -209,11 +203,7 @@ fn status(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<u16> {
     let code = number.as_u64().and_then(|code| u16::try_from(code).ok());
     match code.and_then(RedirectStatus::from_code) {
         Some(status) => Some(status.code()),
-        None => to.refuse(
-            at,
-            format!("{number} is no status a link can have"),
-            EXPECTED,
-        ),
+        None => to.refuse(at, format!("{number} is no status a link can have"), EXPECTED),
     }
 }
 
@@ -237,17 +227,11 @@ fn utm(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<Option<Utm>> {
             "source" => &mut utm.source,
             "term" => &mut utm.term,
             other => {
-                to.unknown(
-                    at,
-                    other,
-                    &["source", "medium", "campaign", "term", "content"],
-                );
+                to.unknown(at, other, &["source", "medium", "campaign", "term", "content"]);
                 continue;
             }
         };
-        put(into, value, None, |value| {
-            to.line(at, value, UTM_MAX_CHARS).map(Some)
-        });
+        put(into, value, None, |value| to.line(at, value, UTM_MAX_CHARS).map(Some));
     }
     Some((utm != Utm::default()).then_some(utm))
 }
@@ -261,9 +245,7 @@ fn preview(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<Preview> {
             "description" => put(&mut card.description, value, None, |value| {
                 to.lines(at, value, PREVIEW_DESCRIPTION_MAX_CHARS).map(Some)
             }),
-            "image" => put(&mut card.image, value, None, |value| {
-                to.web_url(at, value).map(Some)
-            }),
+            "image" => put(&mut card.image, value, None, |value| to.web_url(at, value).map(Some)),
             "title" => put(&mut card.title, value, None, |value| {
                 to.line(at, value, PREVIEW_TITLE_MAX_CHARS).map(Some)
             }),
@@ -278,15 +260,8 @@ pub(super) fn check_together(to: &mut Checker<'_>, link: &Link, now: Timestamp) 
     if let (Some(starts_at), Some(expires_at)) = (link.starts_at, link.expires_at)
         && expires_at <= starts_at
     {
-        let expected = format!(
-            "a time after starts_at, which is {}",
-            time::format(starts_at)
-        );
-        to.add(
-            At::Body.field("expires_at"),
-            "the link would end before it starts",
-            expected,
-        );
+        let expected = format!("a time after starts_at, which is {}", time::format(starts_at));
+        to.add(At::Body.field("expires_at"), "the link would end before it starts", expected);
     }
     // Sizes of fields that are at fault themselves would be wrong.
     if to.is_faultless() {
@@ -307,11 +282,8 @@ fn check_lengths_with_utm(to: &mut Checker<'_>, link: &Link) {
     let destinations = Destinations::of(link);
     let deep_links = destinations.ios.iter().chain(&destinations.android);
     let rules = destinations.rules.iter().flatten();
-    let longest = std::iter::once(&destinations.main)
-        .chain(deep_links)
-        .chain(rules)
-        .map(String::len)
-        .max();
+    let longest =
+        std::iter::once(&destinations.main).chain(deep_links).chain(rules).map(String::len).max();
     if let Some(bytes) = longest.filter(|bytes| *bytes > LENGTH_CEILING_BYTES) {
         let detail = format!("a destination has {bytes} bytes with these parameters");
         let expected = format!("at most {LENGTH_CEILING_BYTES} bytes: shorter values");

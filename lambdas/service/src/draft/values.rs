@@ -31,10 +31,7 @@ impl<'r> Checker<'r> {
         Self {
             faults: Faults::default(),
             rules,
-            web: DestinationRules {
-                app_schemes: Vec::new(),
-                ..rules.clone()
-            },
+            web: DestinationRules { app_schemes: Vec::new(), ..rules.clone() },
         }
     }
 
@@ -206,11 +203,7 @@ impl<'r> Checker<'r> {
             return self.refuse(at, detail, format!("at most {max}"));
         }
         let items = items.iter().enumerate();
-        Some(
-            items
-                .filter_map(|(index, item)| read(self, at.item(index), item))
-                .collect(),
-        )
+        Some(items.filter_map(|(index, item)| read(self, at.item(index), item)).collect())
     }
 
     /// A list as sets are written: items that come again are left out.
@@ -265,16 +258,11 @@ fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     }
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let wrong = plain(name);
-    let meant = ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == wrong)
-        .map(|(_, meant)| *meant);
+    let meant = ALIASES.iter().find(|(alias, _)| *alias == wrong).map(|(_, meant)| *meant);
     if let Some(meant) = known.iter().find(|name| meant == Some(**name)) {
         return Some(meant);
     }
-    let ranked = known
-        .iter()
-        .map(|name| (strsim::osa_distance(&wrong, &plain(name)), name));
+    let ranked = known.iter().map(|name| (strsim::osa_distance(&wrong, &plain(name)), name));
     let (distance, name) = ranked.min_by_key(|(distance, _)| *distance)?;
     (distance * 3 <= name.len()).then_some(name)
 }
@@ -301,14 +289,7 @@ mod tests {
 
     #[test]
     fn wrong_names_lead_to_the_right_ones() {
-        let known = [
-            "destination",
-            "expires_at",
-            "ios_destination",
-            "max_clicks",
-            "slug",
-            "title",
-        ];
+        let known = ["destination", "expires_at", "ios_destination", "max_clicks", "slug", "title"];
         for (wrong, right) in [
             ("url", Some("destination")),
             ("longUrl", Some("destination")),
@@ -333,9 +314,6 @@ mod tests {
     fn repeated_text_is_escaped_and_cut() {
         assert_eq!(quoted("a\r\n\"b"), "\"a\\r\\n\\\"b\"");
         assert_eq!(quoted(&"ü".repeat(60)), format!("\"{}\"", "ü".repeat(60)));
-        assert_eq!(
-            quoted(&"ü".repeat(61)),
-            format!("\"{}\"...", "ü".repeat(60))
-        );
+        assert_eq!(quoted(&"ü".repeat(61)), format!("\"{}\"...", "ü".repeat(60)));
     }
 }

@@ -77,9 +77,7 @@ impl<'a> LinkView<'a> {
         let looks = looks(&link.destination);
         let warnings = looks.iter().flat_map(|looks| {
             let mixed = looks.mixed_script.then_some(MIXED_SCRIPT);
-            mixed
-                .into_iter()
-                .chain(looks.confusable.then_some(CONFUSABLE))
+            mixed.into_iter().chain(looks.confusable.then_some(CONFUSABLE))
         });
         Self {
             warnings: warnings.collect(),

@@ -45,9 +45,7 @@ pub(super) fn read(to: &mut Checker<'_>, at: At<'_>, value: &Value, depth: usize
             "city" => words(to, &mut when.city, at, value, city),
             "continent" => words(to, &mut when.continent, at, value, continent),
             "country" => words(to, &mut when.country, at, value, country),
-            "date" => put(&mut when.date, value, None, |value| {
-                date(to, at, value).map(Some)
-            }),
+            "date" => put(&mut when.date, value, None, |value| date(to, at, value).map(Some)),
             "device" => words(to, &mut when.device, at, value, device),
             "ip" => words(to, &mut when.ip, at, value, ip),
             "language" => words(to, &mut when.language, at, value, language),
@@ -58,9 +56,7 @@ pub(super) fn read(to: &mut Checker<'_>, at: At<'_>, value: &Value, depth: usize
             "query" => words(to, &mut when.query, at, value, query),
             "referrer" => words(to, &mut when.referrer, at, value, referrer),
             "region" => words(to, &mut when.region, at, value, region),
-            "time" => put(&mut when.time, value, None, |value| {
-                time_span(to, at, value).map(Some)
-            }),
+            "time" => put(&mut when.time, value, None, |value| time_span(to, at, value).map(Some)),
             other => to.unknown(at, other, &FIELDS),
         }
     }
@@ -76,34 +72,20 @@ fn words<T: PartialEq>(
     read: impl FnMut(&mut Checker<'_>, At<'_>, &Value) -> Option<T>,
 ) {
     if value.as_array().is_some_and(Vec::is_empty) {
-        return to.add(
-            at,
-            "is empty",
-            format!("1 to {LIST_MAX} items, or leave it out"),
-        );
+        return to.add(at, "is empty", format!("1 to {LIST_MAX} items, or leave it out"));
     }
-    put(into, value, Vec::new(), |value| {
-        to.set(at, value, LIST_MAX, read)
-    });
+    put(into, value, Vec::new(), |value| to.set(at, value, LIST_MAX, read));
 }
 
 fn not(to: &mut Checker<'_>, at: At<'_>, value: &Value, depth: usize) -> Option<When> {
     if depth == NESTING_MAX {
         let expected = format!("at most {NESTING_MAX}");
-        return to.refuse(
-            at,
-            format!("is a not within {NESTING_MAX} others"),
-            expected,
-        );
+        return to.refuse(at, format!("is a not within {NESTING_MAX} others"), expected);
     }
     let inner = read(to, at, value, depth + 1)?;
     // Of faulty conditions none may be left.
     if to.is_faultless() && inner == When::default() {
-        return to.refuse(
-            at,
-            "has no conditions, so the rule could never match",
-            "a condition",
-        );
+        return to.refuse(at, "has no conditions, so the rule could never match", "a condition");
     }
     Some(inner)
 }
@@ -142,14 +124,7 @@ fn country(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
 }
 
 fn region(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
-    word(
-        to,
-        at,
-        value,
-        upper,
-        is_region,
-        "an ISO 3166-2 code such as DE-BE",
-    )
+    word(to, at, value, upper, is_region, "an ISO 3166-2 code such as DE-BE")
 }
 
 fn city(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
@@ -158,14 +133,7 @@ fn city(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
 
 fn continent(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
     let expected = format!("one of {}", CONTINENTS.join(", "));
-    word(
-        to,
-        at,
-        value,
-        upper,
-        |code| CONTINENTS.contains(&code),
-        &expected,
-    )
+    word(to, at, value, upper, |code| CONTINENTS.contains(&code), &expected)
 }
 
 fn language(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
@@ -175,38 +143,17 @@ fn language(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
 
 fn device(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
     let expected = one_of(Device::ALL.iter().map(|device| device.name()));
-    word(
-        to,
-        at,
-        value,
-        lower,
-        |name| Device::from_name(name).is_some(),
-        &expected,
-    )
+    word(to, at, value, lower, |name| Device::from_name(name).is_some(), &expected)
 }
 
 fn os(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
     let expected = one_of(Os::ALL.iter().map(|os| os.name()));
-    word(
-        to,
-        at,
-        value,
-        lower,
-        |name| Os::from_name(name).is_some(),
-        &expected,
-    )
+    word(to, at, value, lower, |name| Os::from_name(name).is_some(), &expected)
 }
 
 fn browser(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
     let expected = one_of(Browser::ALL.iter().map(|browser| browser.name()));
-    word(
-        to,
-        at,
-        value,
-        lower,
-        |name| Browser::from_name(name).is_some(),
-        &expected,
-    )
+    word(to, at, value, lower, |name| Browser::from_name(name).is_some(), &expected)
 }
 
 fn one_of(names: impl Iterator<Item = &'static str>) -> String {
@@ -234,10 +181,7 @@ fn query(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<QueryTest> {
         Some(name) => to.line(at.field("name"), name, QUERY_NAME_MAX_CHARS),
         None => to.refuse(at.field("name"), "is missing", "a parameter's name"),
     };
-    Some(QueryTest {
-        name: name?,
-        equals,
-    })
+    Some(QueryTest { name: name?, equals })
 }
 
 /// A host name, as A-label. Addresses of IPv6 hosts are no names.
@@ -267,10 +211,7 @@ fn ip(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<String> {
 
 fn date(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<DateSpan> {
     let fields = to.object(at, value)?;
-    let mut span = DateSpan {
-        from: None,
-        until: None,
-    };
+    let mut span = DateSpan { from: None, until: None };
     for (name, value) in fields {
         let at = at.field(name);
         let into = match name.as_str() {
@@ -297,12 +238,7 @@ fn date(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<DateSpan> {
 
 fn time_span(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<TimeSpan> {
     let fields = to.object(at, value)?;
-    let mut span = TimeSpan {
-        zone: String::new(),
-        days: Vec::new(),
-        from: None,
-        until: None,
-    };
+    let mut span = TimeSpan { zone: String::new(), days: Vec::new(), from: None, until: None };
     let mut is_limited = false;
     for (name, value) in fields {
         let at = at.field(name);
@@ -315,9 +251,7 @@ fn time_span(to: &mut Checker<'_>, at: At<'_>, value: &Value) -> Option<TimeSpan
             "until" => put(&mut span.until, value, None, |value| {
                 time_of_day(to, at, value, 1_440).map(Some)
             }),
-            "zone" => put(&mut span.zone, value, String::new(), |value| {
-                zone_name(to, at, value)
-            }),
+            "zone" => put(&mut span.zone, value, String::new(), |value| zone_name(to, at, value)),
             other => to.unknown(at, other, &["zone", "days", "from", "until"]),
         }
     }

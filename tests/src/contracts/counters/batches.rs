@@ -44,12 +44,7 @@ pub async fn a_click_is_stored_once(store: &impl CounterStore) {
     let mut longer = five(0).to_vec();
     longer.extend(five(8));
     let overlapping = batch(1, 3, &longer);
-    let rest = Admission {
-        fresh: vec![5..13],
-        duplicate: 2,
-        accepted: 8,
-        ..expected.clone()
-    };
+    let rest = Admission { fresh: vec![5..13], duplicate: 2, accepted: 8, ..expected.clone() };
     // Some of them say they are in the next window, which has not begun.
     assert_eq!(ok(store.store_batch(&overlapping, now).await), rest);
     let other_source = ok(store.store_batch(&batch(2, 0, &five(0)), now).await);

@@ -139,9 +139,8 @@ pub async fn clicks_show_at_once_and_stay(store: &impl CounterStore) {
     let mut seen = Vec::new();
     for now in [at(12, 30), at(13, 0), at(30, 0), at(30, 0)] {
         ok(close_due(store, now).await);
-        let of = async |subject| {
-            ok(rollups(store, &open, subject, MIDNIGHT, FUTURE, Span::Hour).await)
-        };
+        let of =
+            async |subject| ok(rollups(store, &open, subject, MIDNIGHT, FUTURE, Span::Hour).await);
         let link = of(Subject::Link(LinkId(7))).await;
         let site = of(Subject::Site).await;
         let orphans = of(Subject::Orphans).await;

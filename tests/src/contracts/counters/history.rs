@@ -32,9 +32,7 @@ async fn bring_a_click_every_five_minutes(store: &impl CounterStore, count: u64)
 /// stay, and a second run finds nothing to do.
 pub async fn windows_become_hours_and_days(store: &impl CounterStore) {
     let open = OpenWindows::new();
-    let by_day = async || {
-        ok(rollups(store, &open, LINK, MIDNIGHT, at(3_000, 0), Span::Day).await)
-    };
+    let by_day = async || ok(rollups(store, &open, LINK, MIDNIGHT, at(3_000, 0), Span::Day).await);
     // A day and a half hour.
     bring_a_click_every_five_minutes(store, 288 + 6).await;
     let before = by_day().await;
@@ -99,9 +97,8 @@ pub async fn recounting_by_the_same_rules_changes_nothing(store: &impl CounterSt
     ok(close_due(store, at(123, 0)).await);
     ok(compact(store, at(60, 0), DAY_MS).await);
     let open = OpenWindows::new();
-    let by_hour = async || {
-        ok(rollups(store, &open, LINK, MIDNIGHT, at(3_000, 0), Span::Hour).await)
-    };
+    let by_hour =
+        async || ok(rollups(store, &open, LINK, MIDNIGHT, at(3_000, 0), Span::Hour).await);
     let before = by_hour().await;
     for hour in [at(0, 0), at(61, 0)] {
         let recounted = recount_hour(store, hour, at(130, 0)).await;
@@ -125,12 +122,7 @@ pub async fn an_hour_can_be_rewritten(store: &impl CounterStore) {
     let rollup = Rollup { totals: people(5), ..Rollup::default() };
     counted.rollups.insert(Subject::Site, rollup.clone());
     counted.rollups.insert(LINK, rollup);
-    let record = WindowRecord {
-        batches: 2,
-        digest: [9; 32],
-        revision: 2,
-        closed_at: at(130, 0),
-    };
+    let record = WindowRecord { batches: 2, digest: [9; 32], revision: 2, closed_at: at(130, 0) };
     let windows = [(Window::of(at(10, 0)), record)];
     assert_eq!(store.rewrite_hour(at(120, 0), &[], &counted).await, Ok(false), "not closed");
     assert_eq!(store.rewrite_hour(MIDNIGHT, &windows, &counted).await, Ok(true));

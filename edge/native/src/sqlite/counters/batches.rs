@@ -13,6 +13,22 @@ use waypost_wire::time::Timestamp;
 use super::super::error::damaged;
 use super::{at_most, window};
 
+pub(super) const AFTER: &str = "SELECT row, fresh, floor, ceil, bytes FROM batches
+    WHERE row > ?1 ORDER BY row LIMIT ?2";
+
+pub(super) const OF_WINDOW: &str = "SELECT row, fresh, floor, ceil, bytes
+    FROM batch_windows JOIN batches ON row = batch
+    WHERE window = ?1 AND batch > ?2 ORDER BY batch LIMIT ?3";
+
+pub(super) const DELETE: &str = "DELETE FROM batches WHERE row IN (
+        SELECT row FROM batches
+        WHERE received_at < ?1 AND NOT EXISTS (
+            SELECT 1 FROM batch_windows, counting
+            WHERE batch = batches.row AND window >= closed_until)
+        ORDER BY received_at LIMIT ?2)";
+
+pub(super) const RECENT: &str = "SELECT ledger FROM sources WHERE heard_at > ?1";
+
 pub(super) fn store(
     connection: &Connection,
     batch: &ReceivedBatch,
@@ -90,10 +106,7 @@ pub(super) fn after(
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredBatch>> {
     connection
-        .prepare_cached(
-            "SELECT row, fresh, floor, ceil, bytes FROM batches
-             WHERE row > ?1 ORDER BY row LIMIT ?2",
-        )?
+        .prepare_cached(AFTER)?
         .query_map((after_row.cast_signed(), at_most(limit)), stored_batch)?
         .collect()
 }
@@ -105,11 +118,7 @@ pub(super) fn of_window(
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredBatch>> {
     connection
-        .prepare_cached(
-            "SELECT row, fresh, floor, ceil, bytes
-             FROM batch_windows JOIN batches ON row = batch
-             WHERE window = ?1 AND batch > ?2 ORDER BY batch LIMIT ?3",
-        )?
+        .prepare_cached(OF_WINDOW)?
         .query_map((window.start().0, after_row.cast_signed(), at_most(limit)), stored_batch)?
         .collect()
 }
@@ -119,29 +128,18 @@ pub(super) fn delete(
     before: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached("DELETE FROM forgotten_links WHERE at < ?1")?
-        .execute([before.0])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM batches WHERE row IN (
-                 SELECT row FROM batches
-                 WHERE received_at < ?1 AND NOT EXISTS (
-                     SELECT 1 FROM batch_windows, counting
-                     WHERE batch = batches.row AND window >= closed_until)
-                 ORDER BY received_at LIMIT ?2)",
-        )?
-        .execute((before.0, at_most(limit)))
+    connection.prepare_cached("DELETE FROM forgotten_links WHERE at < ?1")?.execute([before.0])?;
+    connection.prepare_cached(DELETE)?.execute((before.0, at_most(limit)))
 }
 
 pub(super) fn account(connection: &Connection, since: Timestamp) -> rusqlite::Result<Account> {
     let recent = connection
-        .prepare_cached("SELECT ledger FROM sources WHERE heard_at > ?1")?
+        .prepare_cached(RECENT)?
         .query_map([since.0], |row| decode_ledger(row.get_ref(0)?.as_blob()?))?
         .collect::<Result<_, _>>()?;
-    connection
-        .prepare_cached("SELECT accepted, stored, duplicate, late FROM counting")?
-        .query_row([], |row| {
+    connection.prepare_cached("SELECT accepted, stored, duplicate, late FROM counting")?.query_row(
+        [],
+        |row| {
             Ok(Account {
                 accepted: row.get::<_, i64>(0)?.cast_unsigned(),
                 stored: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -149,7 +147,8 @@ pub(super) fn account(connection: &Connection, since: Timestamp) -> rusqlite::Re
                 late: row.get::<_, i64>(3)?.cast_unsigned(),
                 recent,
             })
-        })
+        },
+    )
 }
 
 fn ledger(connection: &Connection, source: u64) -> rusqlite::Result<Ledger> {

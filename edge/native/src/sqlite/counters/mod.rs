@@ -17,6 +17,15 @@ use waypost_wire::time::Timestamp;
 
 use super::Db;
 
+/// The marks, the oldest open window with clicks, and the row before its batches. If there is
+/// none, that is the last row there is.
+const OPEN: &str = "SELECT sealed_until, closed_until,
+        (SELECT min(window) FROM batch_windows WHERE window >= closed_until),
+        ifnull(
+            (SELECT min(batch) - 1 FROM batch_windows WHERE window >= closed_until),
+            ifnull((SELECT max(row) FROM batches), 0))
+    FROM counting";
+
 // `Db::read` is spelled out: `self.read` could also be the method of the trait.
 impl CounterStore for Db {
     async fn store_batch(
@@ -34,25 +43,14 @@ impl CounterStore for Db {
 
     async fn open(&self) -> Result<Open, StoreError> {
         Db::read(self, |connection| {
-            // Batches without an open window are behind those that have one, or there are none.
-            connection
-                .prepare_cached(
-                    "SELECT sealed_until, closed_until,
-                         (SELECT min(window) FROM batch_windows WHERE window >= closed_until),
-                         ifnull(
-                             (SELECT min(batch) - 1 FROM batch_windows
-                              WHERE window >= closed_until),
-                             ifnull((SELECT max(row) FROM batches), 0))
-                     FROM counting",
-                )?
-                .query_row([], |row| {
-                    Ok(Open {
-                        sealed_until: window(row, 0)?,
-                        closed_until: window(row, 1)?,
-                        oldest: row.get::<_, Option<i64>>(2)?.map(|at| Window::of(Timestamp(at))),
-                        after_row: row.get::<_, i64>(3)?.cast_unsigned(),
-                    })
+            connection.prepare_cached(OPEN)?.query_row([], |row| {
+                Ok(Open {
+                    sealed_until: window(row, 0)?,
+                    closed_until: window(row, 1)?,
+                    oldest: row.get::<_, Option<i64>>(2)?.map(|at| Window::of(Timestamp(at))),
+                    after_row: row.get::<_, i64>(3)?.cast_unsigned(),
                 })
+            })
         })
         .await
     }
@@ -71,7 +69,8 @@ impl CounterStore for Db {
         after_row: u64,
         limit: usize,
     ) -> Result<Vec<StoredBatch>, StoreError> {
-        Db::read(self, move |connection| batches::of_window(connection, window, after_row, limit)).await
+        Db::read(self, move |connection| batches::of_window(connection, window, after_row, limit))
+            .await
     }
 
     async fn seal(&self, until: Window) -> Result<(), StoreError> {
@@ -152,11 +151,7 @@ impl CounterStore for Db {
         .await
     }
 
-    async fn delete_link_statistics(
-        &self,
-        link: LinkId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn delete_link_statistics(&self, link: LinkId, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |connection| rollups::forget(connection, link, now)).await
     }
 
@@ -200,4 +195,33 @@ fn window(row: &Row<'_>, column: usize) -> rusqlite::Result<Window> {
 
 fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans;
+    use super::*;
+
+    /// What runs again and again does not look at every row there ever was.
+    #[test]
+    fn every_statement_finds_its_rows_by_index() {
+        let statements = [
+            (OPEN, 0),
+            (batches::AFTER, 2),
+            (batches::DELETE, 2),
+            (batches::OF_WINDOW, 3),
+            (batches::RECENT, 1),
+            (rollups::COMPACTABLE, 3),
+            (rollups::OF_HOUR, 2),
+            (rollups::OF_SUBJECT, 3),
+            (rollups::PARTS, 5),
+        ];
+        for (sql, parameters) in statements {
+            let plan = plans::of(sql, parameters);
+            // `counting` has one row.
+            let scans = |step: &&String| step.starts_with("SCAN") && !step.contains("counting");
+            assert_eq!(plan.iter().find(scans), None, "{sql}\n{plan:#?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER")), "{plan:#?}");
+        }
+    }
 }

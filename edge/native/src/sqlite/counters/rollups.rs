@@ -15,18 +15,27 @@ use waypost_wire::time::Timestamp;
 use super::super::error::damaged;
 use super::{at_most, closed_until};
 
-pub(super) fn close(
-    connection: &Connection,
-    closing: &ClosingWindow,
-) -> rusqlite::Result<Closed> {
+pub(super) const OF_SUBJECT: &str = "SELECT start, span, rollup FROM rollups
+    WHERE subject = ?1 AND start >= ?2 AND start < ?3 ORDER BY start, span";
+
+pub(super) const OF_HOUR: &str = "SELECT row, subject, rollup FROM rollups
+    WHERE span IN (0, 1) AND start >= ?1 AND start < ?2";
+
+/// The condition on `span` that the index has is repeated, or SQLite could not use it.
+pub(super) const COMPACTABLE: &str = "SELECT start, subject FROM rollups
+    WHERE span = ?1 AND span < 2 AND start < ?2 ORDER BY start, subject LIMIT ?3";
+
+pub(super) const PARTS: &str = "SELECT row, rollup FROM rollups
+    WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span IN (?4, ?5) ORDER BY start";
+
+pub(super) fn close(connection: &Connection, closing: &ClosingWindow) -> rusqlite::Result<Closed> {
     let window = closing.window;
     if window < closed_until(connection)? {
         return Ok(Closed::Already);
     }
     write_all(connection, window.start(), Span::Window, &closing.counted)?;
-    let mut used = connection.prepare_cached(
-        "UPDATE links SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2",
-    )?;
+    let mut used = connection
+        .prepare_cached("UPDATE links SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2")?;
     for (link, at) in &closing.counted.last_clicks {
         used.execute((link.0.cast_signed(), at.0))?;
     }
@@ -50,10 +59,7 @@ pub(super) fn rewrite_hour(
         return Ok(false);
     }
     let old: Vec<(i64, i64, Rollup)> = connection
-        .prepare_cached(
-            "SELECT row, subject, rollup FROM rollups
-             WHERE span IN (0, 1) AND start >= ?1 AND start < ?2",
-        )?
+        .prepare_cached(OF_HOUR)?
         .query_map([hour.0, end.0], |row| {
             Ok((row.get(0)?, row.get(1)?, decode(row.get_ref(2)?.as_blob()?)?))
         })?
@@ -84,10 +90,7 @@ pub(super) fn compact(
     };
     let until = into.start(before.min(closed_until(connection)?.start()));
     let groups: BTreeSet<(i64, i64)> = connection
-        .prepare_cached(
-            "SELECT start, subject FROM rollups WHERE span = ?1 AND start < ?2
-             ORDER BY start, subject LIMIT ?3",
-        )?
+        .prepare_cached(COMPACTABLE)?
         .query_map((from.code(), until.0, at_most(limit)), |row| {
             let start = Timestamp(row.get(0)?);
             Ok((into.start(start).0, row.get(1)?))
@@ -108,11 +111,7 @@ fn merge_group(
     subject: i64,
 ) -> rusqlite::Result<()> {
     let parts: Vec<(i64, Rollup)> = connection
-        .prepare_cached(
-            "SELECT row, rollup FROM rollups
-             WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span IN (?4, ?5)
-             ORDER BY span DESC, start",
-        )?
+        .prepare_cached(PARTS)?
         .query_map(
             (subject, start.0, start.plus_ms(into.ms()).0, from.code(), into.code()),
             |row| Ok((row.get(0)?, decode(row.get_ref(1)?.as_blob()?)?)),
@@ -132,10 +131,7 @@ pub(super) fn of_subject(
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Row>> {
     connection
-        .prepare_cached(
-            "SELECT start, span, rollup FROM rollups
-             WHERE subject = ?1 AND start >= ?2 AND start < ?3 ORDER BY start, span",
-        )?
+        .prepare_cached(OF_SUBJECT)?
         .query_map([subject.code(), from.0, until.0], |row| {
             let span: u8 = row.get(1)?;
             Ok(Row {

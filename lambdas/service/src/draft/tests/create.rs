@@ -8,10 +8,7 @@ fn every_field_arrives() {
     assert_eq!(draft.slug.as_deref(), Some("docs/Summer"));
     assert_eq!(draft.password.as_deref(), Some("hunter2"));
     assert!(draft.override_quarantine);
-    assert_eq!(
-        (draft.domain(), draft.external_id()),
-        ("other.example", Some("order/7"))
-    );
+    assert_eq!((draft.domain(), draft.external_id()), ("other.example", Some("order/7")));
     let link = draft.into_link(LinkId(7), "docs/Summer".into(), Some("$hash".into()), NOW);
     assert_eq!(link, full_link());
 }
@@ -27,25 +24,15 @@ fn a_destination_is_enough() {
             ..settings::blank("s.example".into(), 302)
         },
     };
-    assert_eq!(
-        new(&json!({"destination": "https://example.com"})),
-        Ok(expected.clone())
-    );
+    assert_eq!(new(&json!({"destination": "https://example.com"})), Ok(expected.clone()));
     let mut body = full_body();
     for value in body.as_object_mut().expect("object").values_mut() {
         value.take();
     }
     body["destination"] = json!("https://example.com");
-    assert_eq!(
-        new(&body),
-        Ok(expected.clone()),
-        "null is as good as nothing"
-    );
+    assert_eq!(new(&body), Ok(expected.clone()), "null is as good as nothing");
     let link = expected.into_link(LinkId(1), "x".into(), None, NOW);
-    assert_eq!(
-        (link.password_version, link.version, link.created_at),
-        (0, 1, NOW)
-    );
+    assert_eq!((link.password_version, link.version, link.created_at), (0, 1, NOW));
 }
 
 #[test]
@@ -82,21 +69,9 @@ fn all_faults_at_once() {
                 "an RFC 3339 time with offset, such as 2030-01-31T08:00:00Z"
             ),
             fault("/id", "is set by the service", "no id"),
-            fault(
-                "/max_clicks",
-                "is 1.5",
-                "a whole number from 1 to 1000000000"
-            ),
-            fault(
-                "/rules/0/when/country/0",
-                "\"UK\" is not known",
-                "GB for the United Kingdom"
-            ),
-            fault(
-                "/rules/0/when/ip",
-                "is empty",
-                "1 to 100 items, or leave it out"
-            ),
+            fault("/max_clicks", "is 1.5", "a whole number from 1 to 1000000000"),
+            fault("/rules/0/when/country/0", "\"UK\" is not known", "GB for the United Kingdom"),
+            fault("/rules/0/when/ip", "is empty", "1 to 100 items, or leave it out"),
             fault(
                 "/rules/0",
                 "has no destination",
@@ -106,17 +81,9 @@ fn all_faults_at_once() {
             fault("/status", "is a string", "the number 301, 302, 307 or 308"),
             fault("/title", "is empty", "1 to 200 characters, or leave it out"),
             fault("/url", "is no field here", "destination, if that was meant"),
-            fault(
-                "/utm/sorce",
-                "is no field here",
-                "source, if that was meant"
-            ),
+            fault("/utm/sorce", "is no field here", "source, if that was meant"),
             fault("/utm/source", "is a number", "a string"),
-            fault(
-                "/destination",
-                "is missing",
-                "a URL that starts with https:// or http://"
-            ),
+            fault("/destination", "is missing", "a URL that starts with https:// or http://"),
         ]
     );
 }
@@ -141,16 +108,10 @@ fn fields_must_suit_each_other() {
     assert_eq!(fault(&body), expected);
 
     let both = json!([{"destination": "myapp:x", "destinations": [{"destination": "myapp:x", "weight": 1}]}]);
-    assert_eq!(
-        fault(&with("rules", both)).detail,
-        "has both destination and destinations"
-    );
+    assert_eq!(fault(&with("rules", both)).detail, "has both destination and destinations");
 
     let span = json!({"from": "2030-01-02T00:00:00Z", "until": "2030-01-02T00:00:00Z"});
-    let body = with(
-        "rules",
-        json!([{"when": {"date": span}, "destination": "myapp:x"}]),
-    );
+    let body = with("rules", json!([{"when": {"date": span}, "destination": "myapp:x"}]));
     assert_eq!(fault(&body).pointer, "/rules/0/when/date/until");
 
     // Five values of 200 characters that take 12 bytes each once encoded, 61 bytes of names, and
@@ -176,10 +137,7 @@ fn a_link_fits_into_a_record_or_is_refused() {
     };
     let fits = |bytes: usize| new(&body(bytes)).is_ok();
     assert!(fits(1_900) && !fits(2_048));
-    let most = (1_900..2_048)
-        .rev()
-        .find(|bytes| fits(*bytes))
-        .expect("one fits");
+    let most = (1_900..2_048).rev().find(|bytes| fits(*bytes)).expect("one fits");
     let problem = new(&body(most + 1)).expect_err("too large");
     let expected = FieldFault::new(
         "",
@@ -200,8 +158,5 @@ fn a_slug_is_read_by_the_rules_of_its_domain() {
         "\"else.example\" is not served here",
         "one of s.example, other.example",
     );
-    assert_eq!(
-        faults(new(&body("else.example")).expect_err("no domain")),
-        [expected]
-    );
+    assert_eq!(faults(new(&body("else.example")).expect_err("no domain")), [expected]);
 }

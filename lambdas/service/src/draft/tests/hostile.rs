@@ -7,10 +7,7 @@ use super::*;
 /// Creations with some of the fields of the full one.
 fn any_creation() -> impl Strategy<Value = Value> {
     let fields = full_body().as_object().expect("object").len();
-    let when = full_body()["rules"][0]["when"]
-        .as_object()
-        .expect("object")
-        .len();
+    let when = full_body()["rules"][0]["when"].as_object().expect("object").len();
     let keep = prop::collection::vec(any::<bool>(), fields);
     let keep_when = prop::collection::vec(any::<bool>(), when);
     (keep, keep_when).prop_map(|(keep, keep_when)| {
@@ -105,10 +102,7 @@ fn assert_pointers_lead_somewhere(body: &Value, problem: &Problem) {
         let is_there = body.pointer(&fault.pointer).is_some();
         let is_missing = body.pointer(parent).is_some_and(Value::is_object);
         assert!(is_there || is_missing, "{} in {body}", fault.pointer);
-        assert!(
-            !fault.detail.is_empty() && !fault.expected.is_empty(),
-            "{fault:?}"
-        );
+        assert!(!fault.detail.is_empty() && !fault.expected.is_empty(), "{fault:?}");
     }
 }
 

@@ -94,15 +94,9 @@ fn limits() {
         };
         assert_eq!(pointers, [expected], "{wrong}");
         let fault = &found[0];
-        assert!(
-            !fault.detail.is_empty() && !fault.expected.is_empty(),
-            "{fault:?}"
-        );
+        assert!(!fault.detail.is_empty() && !fault.expected.is_empty(), "{fault:?}");
         let most = 200;
-        assert!(
-            fault.detail.len() < most && fault.expected.len() < most,
-            "{fault:?}"
-        );
+        assert!(fault.detail.len() < most && fault.expected.len() < most, "{fault:?}");
     }
 }
 
@@ -122,28 +116,16 @@ fn body_with(pointer: &str, value: &Value) -> Value {
             }
         }
     };
-    complete(
-        Some(&mut inner),
-        json!({"destination": "https://example.com/"}),
-    );
+    complete(Some(&mut inner), json!({"destination": "https://example.com/"}));
     let variant = json!({"destination": "myapp:x", "weight": 1});
     complete(inner.pointer_mut("/rules/0/destinations/0"), variant);
     let has_variants = inner.pointer("/rules/0/destinations").is_some();
     if !has_variants {
-        complete(
-            inner.pointer_mut("/rules/0"),
-            json!({"destination": "myapp:x"}),
-        );
+        complete(inner.pointer_mut("/rules/0"), json!({"destination": "myapp:x"}));
     }
-    complete(
-        inner.pointer_mut("/rules/0/when/query/0"),
-        json!({"name": "x"}),
-    );
+    complete(inner.pointer_mut("/rules/0/when/query/0"), json!({"name": "x"}));
     if !pointer.ends_with("/time") {
-        complete(
-            inner.pointer_mut("/rules/0/when/time"),
-            json!({"zone": "UTC", "days": ["mon"]}),
-        );
+        complete(inner.pointer_mut("/rules/0/when/time"), json!({"zone": "UTC", "days": ["mon"]}));
     }
     inner
 }
@@ -183,13 +165,12 @@ fn every_field_says_so_when_its_type_is_wrong() {
 fn walk(at: &At<'_>, value: &Value, places: &mut Vec<String>) {
     places.push(at.to_string());
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(name, value)| walk(&at.field(name), value, places)),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .for_each(|(index, value)| walk(&at.item(index), value, places)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| walk(&at.field(name), value, places))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| walk(&at.item(index), value, places))
+        }
         _ => {}
     }
 }
@@ -208,11 +189,7 @@ fn the_reserve_of_a_time_of_day_is_enough_for_every_zone() {
         let mut smallest = usize::MAX;
         for (year, bytes) in sizes.enumerate() {
             smallest = smallest.min(bytes);
-            assert!(
-                bytes - smallest <= settings::ZONE_RESERVE_BYTES,
-                "{} {year}",
-                zone.as_str()
-            );
+            assert!(bytes - smallest <= settings::ZONE_RESERVE_BYTES, "{} {year}", zone.as_str());
         }
     }
     // A zone without changes may get those of most others.
@@ -228,10 +205,7 @@ fn times_of_day_count_with_their_reserve() {
     let body = |rules: usize| {
         let time = json!({"zone": "UTC", "days": ["mon"]});
         let when = json!({"time": time, "not": {"not": {"time": time}}});
-        with(
-            "rules",
-            json!(vec![json!({"when": when, "destination": "myapp:x"}); rules]),
-        )
+        with("rules", json!(vec![json!({"when": when, "destination": "myapp:x"}); rules]))
     };
     // Two reserves each: 320 bytes, and about 30 of their own.
     assert!(new(&body(45)).is_ok());

@@ -35,10 +35,7 @@ pub(crate) fn rules() -> DraftRules {
             DomainRules {
                 name: "other.example".into(),
                 ignore_case: true,
-                slug: SlugRules {
-                    slashes: true,
-                    check: None,
-                },
+                slug: SlugRules { slashes: true, check: None },
             },
         ],
         default_domain: "s.example".into(),
@@ -55,14 +52,8 @@ pub(super) fn full_body() -> Value {
 pub(crate) fn full_link() -> Link {
     let text = |text: &str| Some(text.to_owned());
     let list = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
-    let bot = When {
-        device: list(&["bot"]),
-        ..When::default()
-    };
-    let not = |inner: When| When {
-        not: Some(Box::new(inner)),
-        ..When::default()
-    };
+    let bot = When { device: list(&["bot"]), ..When::default() };
+    let not = |inner: When| When { not: Some(Box::new(inner)), ..When::default() };
     let when = When {
         country: list(&["DE", "AT"]),
         region: list(&["DE-BE"]),
@@ -73,21 +64,12 @@ pub(crate) fn full_link() -> Link {
         os: list(&["ios"]),
         browser: list(&["safari"]),
         query: vec![
-            QueryTest {
-                name: "ref".into(),
-                equals: None,
-            },
-            QueryTest {
-                name: "utm_source".into(),
-                equals: text(""),
-            },
+            QueryTest { name: "ref".into(), equals: None },
+            QueryTest { name: "utm_source".into(), equals: text("") },
         ],
         referrer: list(&["xn--bcher-kva.example"]),
         ip: list(&["192.0.2.0/24", "2001:db8::/32"]),
-        date: Some(DateSpan {
-            from: Some(Timestamp(1_796_083_200_000)),
-            until: None,
-        }),
+        date: Some(DateSpan { from: Some(Timestamp(1_796_083_200_000)), until: None }),
         time: Some(TimeSpan {
             zone: "Europe/Berlin".into(),
             days: list(&["mon", "fri"]),
@@ -96,10 +78,7 @@ pub(crate) fn full_link() -> Link {
         }),
         not: Some(Box::new(not(not(not(bot))))),
     };
-    let weighted = |destination: &str, weight| Weighted {
-        destination: destination.into(),
-        weight,
-    };
+    let weighted = |destination: &str, weight| Weighted { destination: destination.into(), weight };
     Link {
         id: LinkId(7),
         slug: "docs/Summer".into(),

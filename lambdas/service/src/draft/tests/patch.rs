@@ -5,10 +5,7 @@ use super::*;
 #[test]
 fn a_patch_changes_what_it_mentions() {
     let link = full_link();
-    let unchanged = Patch {
-        link: link.clone(),
-        password: PasswordChange::Keep,
-    };
+    let unchanged = Patch { link: link.clone(), password: PasswordChange::Keep };
     assert_eq!(patch(&link, &json!({})), Ok(unchanged.clone()));
     let same = json!({"slug": "docs/Summer", "domain": "Other.EXAMPLE", "title": "Summer"});
     assert_eq!(patch(&link, &same), Ok(unchanged));
@@ -33,10 +30,7 @@ fn a_patch_changes_what_it_mentions() {
     }
     expected.rules = vec![Rule {
         name: None,
-        when: When {
-            os: vec!["ios".into()],
-            ..When::default()
-        },
+        when: When { os: vec!["ios".into()], ..When::default() },
         destination: Some("https://example.com/".into()),
         destinations: vec![],
     }];
@@ -44,13 +38,7 @@ fn a_patch_changes_what_it_mentions() {
     expected.forward_path = false;
     expected.expires_at = Some(Timestamp(1_795_330_800_001));
     let set = PasswordChange::Set("new".into());
-    assert_eq!(
-        patch(&link, &body),
-        Ok(Patch {
-            link: expected,
-            password: set
-        })
-    );
+    assert_eq!(patch(&link, &body), Ok(Patch { link: expected, password: set }));
 }
 
 #[test]
@@ -73,13 +61,7 @@ fn null_sets_every_field_back() {
         ..settings::blank("other.example".into(), 302)
     };
     let patched = patch(&link, &body);
-    assert_eq!(
-        patched,
-        Ok(Patch {
-            link: expected,
-            password: PasswordChange::Remove
-        })
-    );
+    assert_eq!(patched, Ok(Patch { link: expected, password: PasswordChange::Remove }));
 
     let all =
         json!({"source": null, "medium": null, "campaign": null, "term": null, "content": null});
@@ -111,11 +93,7 @@ fn a_patch_cannot_move_a_link_or_take_its_destination() {
                 "cannot be changed",
                 "no slug; create another link, and delete this one"
             ),
-            fault(
-                "/destination",
-                "is null",
-                "a URL that starts with https:// or http://"
-            ),
+            fault("/destination", "is null", "a URL that starts with https:// or http://"),
             fault(
                 "/override_quarantine",
                 "is for creations only",
@@ -131,10 +109,7 @@ fn a_patch_cannot_move_a_link_or_take_its_destination() {
 fn a_patch_checks_what_it_touches_and_how_it_fits_the_rest() {
     let link = full_link();
     let mut stricter = rules();
-    stricter
-        .destination
-        .own_domains
-        .push("xn--bcher-kva.example".into());
+    stricter.destination.own_domains.push("xn--bcher-kva.example".into());
     stricter.destination.app_schemes.clear();
     let body = |body: Value| parse_patch(body.to_string().as_bytes(), &link, &stricter, NOW);
     assert!(body(json!({"title": "x"})).is_ok());
@@ -150,11 +125,7 @@ fn a_patch_checks_what_it_touches_and_how_it_fits_the_rest() {
 
 #[test]
 fn a_higher_limit_lets_a_used_up_link_go_on() {
-    let link = Link {
-        used_up: true,
-        max_clicks: Some(10),
-        ..full_link()
-    };
+    let link = Link { used_up: true, max_clicks: Some(10), ..full_link() };
     for (body, used_up) in [
         (json!({"max_clicks": 11}), false),
         (json!({"max_clicks": null}), false),

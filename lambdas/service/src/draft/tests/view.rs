@@ -10,14 +10,7 @@ fn a_view_shows_everything_but_the_password() {
     fields.remove("password");
     fields.remove("override_quarantine");
     let stored = serde_json::to_value(&link).expect("JSON");
-    for name in [
-        "destination",
-        "domain",
-        "tags",
-        "starts_at",
-        "expires_at",
-        "rules",
-    ] {
+    for name in ["destination", "domain", "tags", "starts_at", "expires_at", "rules"] {
         fields.insert(name.into(), stored[name].clone());
     }
     fields.extend(
@@ -53,9 +46,11 @@ fn a_view_warns_of_deceptive_hosts_and_shows_deletion() {
     };
     let view = serde_json::to_value(LinkView::new(&link, &facts())).expect("JSON");
     let warnings = view["warnings"].as_array().expect("a list");
-    assert!(warnings.contains(&json!(
-        "the destination's host mixes writing systems, as deceptive names do"
-    )));
+    assert!(
+        warnings.contains(&json!(
+            "the destination's host mixes writing systems, as deceptive names do"
+        ))
+    );
     assert_eq!(view["destination_display"], "https://pаypal.example/");
     assert_eq!(view["deleted_at"], "2026-11-21T07:00:00Z");
     assert_eq!(view["quarantine_until"], "2026-11-21T07:00:01Z");
