@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use wasmparser::{Parser, Payload};
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let path = std::env::args_os()
-        .nth(1)
-        .ok_or("usage: imports MODULE.wasm")?;
+    let path = std::env::args_os().nth(1).ok_or("usage: imports MODULE.wasm")?;
     let module = std::fs::read(path)?;
     let imports = imports(&module)?;
     for import in &imports {

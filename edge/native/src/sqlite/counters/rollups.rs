@@ -18,15 +18,16 @@ use super::{at_most, closed_until};
 pub(super) const OF_SUBJECT: &str = "SELECT start, span, rollup FROM rollups
     WHERE subject = ?1 AND start >= ?2 AND start < ?3 ORDER BY start, span";
 
+// The condition that the index on `span` has is repeated, or SQLite could not use it.
 pub(super) const OF_HOUR: &str = "SELECT row, subject, rollup FROM rollups
-    WHERE span IN (0, 1) AND start >= ?1 AND start < ?2";
+    WHERE span IN (0, 1) AND span < 2 AND start >= ?1 AND start < ?2";
 
-/// The condition on `span` that the index has is repeated, or SQLite could not use it.
 pub(super) const COMPACTABLE: &str = "SELECT start, subject FROM rollups
     WHERE span = ?1 AND span < 2 AND start < ?2 ORDER BY start, subject LIMIT ?3";
 
 pub(super) const PARTS: &str = "SELECT row, rollup FROM rollups
-    WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span IN (?4, ?5) ORDER BY start";
+    WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span IN (?4, ?5)
+    ORDER BY start, span";
 
 pub(super) fn close(connection: &Connection, closing: &ClosingWindow) -> rusqlite::Result<Closed> {
     let window = closing.window;
