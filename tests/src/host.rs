@@ -181,10 +181,8 @@ fn body(differences: &mut Differences, case: &Case, answer: &Answer) {
     if let Some(length) = length {
         differences.compare("content-length", length, &answer.body.len().to_string());
     }
-    if let Some(whole) = whole {
-        if let Some(difference) = first_difference(&answer.body, &whole) {
-            differences.add(difference);
-        }
+    if let Some(difference) = whole.and_then(|whole| first_difference(&answer.body, &whole)) {
+        differences.add(difference);
     }
     for part in &case.expect.body_has {
         if !answer.body.contains(part.as_str()) {

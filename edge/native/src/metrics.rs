@@ -1,6 +1,6 @@
 //! Numbers for Prometheus. A slug or an address is never a label.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -49,26 +49,39 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
     clicks: Counter,
     panics: Counter,
-    readings: Vec<(&'static str, Gauge<f64, AtomicU64>)>,
+    readings: Vec<(&'static str, Reading)>,
 }
 
-/// A number that is read when it is asked for: name, help.
-const READINGS: [(&str, &str); 16] = [
+/// Where a number goes that is read when it is asked for.
+#[derive(Debug)]
+enum Reading {
+    /// Only rises; kept elsewhere.
+    Counter(Counter),
+    /// Comes and goes.
+    Gauge(Gauge<f64, AtomicU64>),
+}
+
+/// Numbers that only rise: name (Prometheus adds `_total`), help.
+const COUNTERS: [(&str, &str); 9] = [
     ("cache_hits", "Requests answered with a record from memory"),
     ("cache_missing_hits", "Requests answered with a remembered absence"),
     ("cache_misses", "Requests that read the database"),
-    ("cache_entries", "Entries in memory"),
-    ("cache_bytes", "Bytes of the entries in memory"),
-    ("click_queue_depth", "Clicks accepted and not yet stored"),
-    ("click_queue_age_seconds", "Age of the oldest click not yet stored"),
     ("clicks_accepted", "Clicks given a number, by all processes so far"),
     ("clicks_counted", "Clicks stored"),
     ("clicks_duplicate", "Clicks that came again"),
     ("clicks_late", "Clicks that came after their window had closed"),
-    ("clicks_lost", "Clicks given up"),
-    ("store_queue_depth", "Writes that wait for the database"),
     ("store_commits", "Transactions since the start"),
     ("store_writes", "Writes since the start"),
+];
+
+/// Numbers that come and go: name, help.
+const GAUGES: [(&str, &str); 7] = [
+    ("cache_entries", "Entries in memory"),
+    ("cache_bytes", "Bytes of the entries in memory"),
+    ("click_queue_depth", "Clicks accepted and not yet stored"),
+    ("click_queue_age_seconds", "Age of the oldest click not yet stored"),
+    ("clicks_lost", "Clicks given up; those that still come are taken off again"),
+    ("store_queue_depth", "Writes that wait for the database"),
     ("store_read_seconds", "Time of one read of the database just now"),
 ];
 
@@ -101,13 +114,17 @@ impl Default for Metrics {
             "Requests that met a bug and were answered 500",
             panics.clone(),
         );
-        let readings = READINGS
-            .map(|(name, help)| {
-                let gauge = Gauge::<f64, AtomicU64>::default();
-                registry.register(name, help, gauge.clone());
-                (name, gauge)
-            })
-            .to_vec();
+        let mut readings = Vec::new();
+        for (name, help) in COUNTERS {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            readings.push((name, Reading::Counter(counter)));
+        }
+        for (name, help) in GAUGES {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            readings.push((name, Reading::Gauge(gauge)));
+        }
         Self { registry, requests, decisions, clicks, panics, readings }
     }
 }
@@ -136,8 +153,14 @@ impl Metrics {
     /// All numbers in the OpenMetrics text format, with the given readings of this moment.
     pub fn text(&self, readings: &[(&'static str, f64)]) -> String {
         for (name, value) in readings {
-            if let Some((_, gauge)) = self.readings.iter().find(|(known, _)| known == name) {
-                gauge.set(*value);
+            match self.readings.iter().find(|(known, _)| known == name) {
+                Some((_, Reading::Counter(counter))) => {
+                    counter.inner().store(*value as u64, Ordering::Relaxed);
+                }
+                Some((_, Reading::Gauge(gauge))) => {
+                    gauge.set(*value);
+                }
+                None => {}
             }
         }
         let mut text = String::new();
@@ -157,12 +180,13 @@ mod tests {
         metrics.request(Route::Follow, 302, Duration::from_micros(80));
         metrics.decision("redirect", "destination");
         metrics.click();
-        let text = metrics.text(&[("cache_hits", 3.0)]);
+        let text = metrics.text(&[("cache_hits", 3.0), ("cache_bytes", 1.5)]);
         for line in [
             "link_clicks_total 1",
             "http_request_duration_seconds_bucket{le=\"0.0001\",route=\"Follow\",status=\"302\"} 1",
             "decisions_total{decision=\"redirect\",reason=\"destination\"} 1",
-            "cache_hits 3.0",
+            "cache_hits_total 3",
+            "cache_bytes 1.5",
             "# EOF",
         ] {
             assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");

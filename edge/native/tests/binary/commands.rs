@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::http::{FIREFOX, create, get};
+use crate::http::{Call, FIREFOX, create, get};
 use crate::process::{ADMIN_KEY, Installation, Server, wait_for};
 
 /// Runs a command against a server; it must succeed. Answers what it printed.
@@ -52,7 +52,7 @@ fn every_command_does_what_it_says() {
     wait_for("the clicks", || is_counted().then_some(()));
 
     let key = say("keys create --name ci --role viewer");
-    let read_only = |call: crate::http::Call| {
+    let read_only = |call: Call| {
         server.answer(&call.header("authorization", &format!("Bearer {}", key.trim())))
     };
     read_only(get("/api/v1/links/shell")).expect(200);

@@ -225,17 +225,9 @@ fn check(server: &Server, book: &mut Book, from_creation: usize) {
 /// Every creation made one link, with a code of its own.
 fn check_all(server: &Server, book: &Book) {
     let mut links: BTreeMap<String, u64> = BTreeMap::new();
-    let mut cursor = String::new();
-    loop {
-        let page = server.read(&format!("/api/v1/links?limit=100{cursor}"));
-        for link in page["data"].as_array().expect("links") {
-            *links.entry(link["destination"].as_str().expect("a text").to_owned()).or_default() +=
-                1;
-        }
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
+    for link in server.links() {
+        let destination = link["destination"].as_str().expect("a text").to_owned();
+        *links.entry(destination).or_default() += 1;
     }
     let mut slugs: BTreeMap<String, &Creation> = BTreeMap::new();
     for creation in &book.creations {

@@ -196,4 +196,18 @@ impl Client {
     pub(crate) fn read(&self, path: &str) -> Value {
         self.api(get(path)).expect(200).json()
     }
+
+    /// All links, page by page.
+    pub(crate) fn links(&self) -> Vec<Value> {
+        let mut links = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.read(&format!("/api/v1/links?limit=100{cursor}"));
+            links.extend(page["data"].as_array().expect("a page").iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return links,
+            }
+        }
+    }
 }

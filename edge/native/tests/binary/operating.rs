@@ -40,7 +40,7 @@ fn health_and_numbers_follow_what_happens() {
     for (name, expected) in [
         ("link_clicks_total", 7.0),
         ("click_queue_depth", 0.0),
-        ("clicks_counted", 8.0),
+        ("clicks_counted_total", 8.0),
         ("clicks_lost", 0.0),
         ("panics_total", 0.0),
         ("http_request_duration_seconds_count{route=\"Follow\",status=\"302\"}", 7.0),
@@ -48,7 +48,7 @@ fn health_and_numbers_follow_what_happens() {
     ] {
         assert_eq!(metric(&text, name), Some(expected), "{name} in\n{text}");
     }
-    assert!(metric(&text, "cache_hits").is_some_and(|hits| hits >= 6.0), "{text}");
+    assert!(metric(&text, "cache_hits_total").is_some_and(|hits| hits >= 6.0), "{text}");
     assert!(!text.contains("watched"), "no slug is a label");
     // Whoever comes by a proxy needs a key.
     server.answer(&get("/metrics").from("203.0.113.1")).expect(401);

@@ -235,6 +235,11 @@ fn windows_close_once_whatever_happens_and_stay_as_they_are() {
         let (clicks, human) = count(&history, &numbers, *link);
         assert_eq!(found, [Some(clicks), Some(human)], "{statistics}");
     }
+    let totals = |server: &Client| {
+        let clicks = |slug: &&str| server.read(&format!("/api/v1/links/{slug}"))["clicks"].as_u64();
+        slugs.iter().filter_map(clicks).sum::<u64>()
+    };
+    assert_eq!(totals(&server), all);
     server.stop();
 
     // Clicks of those days that come only now count today.
@@ -245,6 +250,7 @@ fn windows_close_once_whatever_happens_and_stay_as_they_are() {
     for (slug, before) in slugs.iter().zip(&before) {
         assert_eq!(&statistics(&server, slug), before, "what was closed has changed");
     }
+    assert_eq!(totals(&server), all + 40);
     let ever = server.read(&format!("/api/v1/stats?from={}", day(history.start)));
     assert_eq!(ever["totals"]["all"], json!(all + 40));
     server.stop();
