@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use waypost_wire::record::{LinkRecord, LinkState};
+use waypost_wire::record::{LinkRecord, LinkState, Preview};
 use waypost_wire::time::Timestamp;
 
 use crate::agent::Robot;
@@ -137,6 +137,9 @@ fn access<'a>(
         && visitor.agent().robot == Some(Robot::LinkPreview)
     {
         let destination = record.password_version.is_none().then_some(record.destination);
+        // The link's own title is not meant for everybody where the link is not.
+        let own_title = record.title.filter(|_| destination.is_some());
+        let preview = Preview { title: preview.title.or(own_title), ..preview };
         return Access::Card(Card { preview, destination });
     }
     let passes = record.status.keeps_method() && facts.method != Method::Other && !found.preview;

@@ -219,12 +219,12 @@ fn robots<'a>() -> Reply<'a> {
     }
 }
 
-/// No icon, and no reason for a browser to ask again today.
+/// No icon. Not remembered, as no other "not found" is: there may be one some day.
 fn favicon<'a>() -> Reply<'a> {
     Reply {
         status: 404,
         headers: vec![
-            ("cache-control", "public, max-age=86400".into()),
+            ("cache-control", NO_STORE.into()),
             ("x-content-type-options", "nosniff".into()),
         ],
         body: Cow::Borrowed(""),

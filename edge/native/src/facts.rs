@@ -181,14 +181,14 @@ mod tests {
         }
         let peer = "192.0.2.1".parse().expect("ip");
         let place = |headers: &HeaderMap, prefix_bits, geo_headers| {
-            let proxies = vec![Network { address: 0, prefix_bits }];
+            let proxies = vec![Network { address: 0xffff_0000_0000, prefix_bits }];
             Client::of(headers, peer, &Trust { proxies, geo_headers, geoip: None }).place
         };
         assert_eq!(place(&headers, 128, true), Place::default(), "not from this proxy");
-        assert_eq!(place(&headers, 0, false), Place::default(), "not a proxy that tells");
-        assert_eq!(place(&headers, 0, true).region.as_deref(), Some("DE-BE"));
+        assert_eq!(place(&headers, 96, false), Place::default(), "not a proxy that tells");
+        assert_eq!(place(&headers, 96, true).region.as_deref(), Some("DE-BE"));
         headers.insert("cf-ipcountry", "T1".parse().expect("value"));
-        let told = place(&headers, 0, true);
+        let told = place(&headers, 96, true);
         assert_eq!(
             (told.country, told.region, told.continent.as_deref()),
             (None, None, Some("EU"))

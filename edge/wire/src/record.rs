@@ -213,12 +213,42 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether `address` (IPv4 as IPv4-mapped IPv6) lies in this network.
+    /// Whether `address` (IPv4 as IPv4-mapped IPv6) lies in this network. An IPv6 network holds no
+    /// IPv4 address, although all of them are written inside `::/0` here.
     pub const fn contains(self, address: u128) -> bool {
+        let is_ipv4 = address >> 32 == 0xffff;
+        if is_ipv4 && self.prefix_bits < 96 {
+            return false;
+        }
         let host_bits = 128u32.saturating_sub(self.prefix_bits as u32);
         match host_bits {
             128 => true,
             bits => (address >> bits) == (self.address >> bits),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IPV4: u128 = 0xffff_c000_0201;
+    const IPV6: u128 = 0x2001_0db8 << 96 | 1;
+
+    #[test]
+    fn networks_hold_the_addresses_of_their_own_family() {
+        let network = |address, prefix_bits| Network { address, prefix_bits };
+        for (network, holds_ipv4, holds_ipv6) in [
+            (network(0, 0), false, true),
+            (network(0xffff_0000_0000, 96), true, false),
+            (network(0xffff_c000_0200, 120), true, false),
+            (network(0xffff_c000_0200, 128), false, false),
+            (network(IPV4, 128), true, false),
+            (network(0x2001_0db8 << 96, 32), false, true),
+            (network(0x2001_0db9 << 96, 32), false, false),
+        ] {
+            assert_eq!(network.contains(IPV4), holds_ipv4, "{network:?}");
+            assert_eq!(network.contains(IPV6), holds_ipv6, "{network:?}");
         }
     }
 }

@@ -17,4 +17,18 @@ impl Draws {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.number() % end
+    }
+
+    /// True one time in so many.
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    /// The position of one of `count` things; `None` if there is none.
+    pub(crate) fn choose(&mut self, count: usize) -> Option<usize> {
+        Some(self.below(u64::try_from(count).ok().filter(|count| *count > 0)?) as usize)
+    }
 }

@@ -84,7 +84,7 @@ impl Faulty {
     }
 
     fn draw(&self, end: u64) -> u64 {
-        self.draws.borrow_mut().number() % end
+        self.draws.borrow_mut().below(end)
     }
 
     /// Notes what the real store admitted, whatever the caller hears of it.

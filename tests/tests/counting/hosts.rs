@@ -27,7 +27,7 @@ pub(crate) struct Host {
 impl Host {
     /// A process that has just started.
     pub(crate) fn new(source: u64, draws: &mut Draws) -> Self {
-        let skew_ms = match draws.number() % 6 {
+        let skew_ms = match draws.below(6) {
             0 => 3_600_000,
             1 => -3_600_000,
             _ => 0,
@@ -37,17 +37,17 @@ impl Host {
 
     /// Numbers some clicks: mostly people, one of them in a hurry.
     pub(crate) fn accept(&mut self, now: Timestamp, draws: &mut Draws) {
-        let hurried = draws.number() % 8 == 0;
-        let favourite = draws.number() % (LINKS + 1);
-        for _ in 0..1 + draws.number() % if hurried { 40 } else { 5 } {
-            let link = if hurried { favourite } else { draws.number() % (LINKS + 1) };
+        let hurried = draws.one_in(8);
+        let favourite = draws.below(LINKS + 1);
+        for _ in 0..1 + draws.below(if hurried { 40 } else { 5 }) {
+            let link = if hurried { favourite } else { draws.below(LINKS + 1) };
             let mut one = click(link, now.plus_ms(self.skew_ms));
-            one.at = one.at.plus_ms(-((draws.number() % 30_000) as i64));
+            one.at = one.at.plus_ms(-(draws.below(30_000) as i64));
             one.visitor = match hurried {
                 true => Some(1),
-                false => (draws.number() % 40).checked_sub(1),
+                false => draws.below(40).checked_sub(1),
             };
-            one.head = draws.number() % 10 == 0;
+            one.head = draws.one_in(10);
             if one.link_id == 0 {
                 one.slug = "typo";
             }
@@ -64,8 +64,8 @@ impl Host {
 
     /// Any of what was sent before, cut anew.
     pub(crate) fn repack(&self, draws: &mut Draws) -> Option<Message> {
-        let start = draws.number() % (self.sent as u64).max(1);
-        let end = start + 1 + draws.number() % 20;
+        let start = draws.below((self.sent as u64).max(1));
+        let end = start + 1 + draws.below(20);
         let range = start..end.min(self.sent as u64);
         (!range.is_empty()).then(|| Message::new(self, range))
     }

@@ -106,7 +106,7 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut draws = Draws::new(seed);
         let store = Faulty::new(draws.number());
-        store.failures_percent.set(draws.number() % 30);
+        store.failures_percent.set(draws.below(30));
         Self {
             shared: Rc::new(Shared {
                 store,
@@ -126,13 +126,13 @@ impl World {
     /// Lives until the end and settles every account.
     pub(crate) fn live(mut self) -> Met {
         for _ in 0..STEPS {
-            match self.draws.number() % 20 {
+            match self.draws.below(20) {
                 0 => self.let_time_pass(),
                 1..=3 => self.click(),
                 4..=6 => self.send(),
                 7 => self.trouble_the_queue(),
                 8..=11 => self.spawn(),
-                12 if self.draws.number() % 4 == 0 => self.die(),
+                12 if self.draws.one_in(4) => self.die(),
                 13 => drop(self.check_account()),
                 _ => self.work(),
             }
@@ -141,25 +141,25 @@ impl World {
     }
 
     fn let_time_pass(&mut self) {
-        let minutes = [1, 5, 11, 25, 90, 300][self.draws.number() as usize % 6];
+        let minutes = [1, 5, 11, 25, 90, 300][self.draws.below(6) as usize];
         self.shared.now.set(self.shared.now.get().plus_ms(minutes * 60_000));
     }
 
     fn click(&mut self) {
         let now = self.shared.now.get();
-        if self.hosts.len() < 2 || self.draws.number() % 15 == 0 {
+        if self.hosts.len() < 2 || self.draws.one_in(15) {
             let source = self.draws.number();
             self.hosts.push(Host::new(source, &mut self.draws));
         }
-        let at = self.draws.number() as usize % self.hosts.len();
+        let at = self.draws.below(self.hosts.len() as u64) as usize;
         self.hosts[at].accept(now, &mut self.draws);
     }
 
     fn send(&mut self) {
-        let Some(at) = (self.draws.number() as usize).checked_rem(self.hosts.len()) else {
+        let Some(at) = self.draws.choose(self.hosts.len()) else {
             return;
         };
-        let message = match self.draws.number() % 4 {
+        let message = match self.draws.below(4) {
             0 => self.hosts[at].repack(&mut self.draws),
             _ => self.hosts[at].pack(),
         };
@@ -168,10 +168,10 @@ impl World {
 
     fn trouble_the_queue(&mut self) {
         let mut queue = self.shared.queue.borrow_mut();
-        let Some(at) = (self.draws.number() as usize).checked_rem(queue.len()) else {
+        let Some(at) = self.draws.choose(queue.len()) else {
             return;
         };
-        match self.draws.number() % 3 {
+        match self.draws.below(3) {
             0 => drop(queue.swap_remove(at)),
             1 => {
                 let again = queue[at].clone();
@@ -186,7 +186,7 @@ impl World {
             return;
         }
         let shared = Rc::clone(&self.shared);
-        let task: Task = match self.draws.number() % 8 {
+        let task: Task = match self.draws.below(8) {
             0..=2 => {
                 let Some(message) = shared.queue.borrow_mut().pop() else {
                     return;
@@ -196,7 +196,7 @@ impl World {
             3 => Box::pin(close(shared)),
             4 => Box::pin(make_compact(shared)),
             5 => {
-                let Some(at) = (self.draws.number() as usize).checked_rem(self.hosts.len()) else {
+                let Some(at) = self.draws.choose(self.hosts.len()) else {
                     return;
                 };
                 let host = &mut self.hosts[at];
@@ -205,7 +205,7 @@ impl World {
                 Box::pin(report(shared, source, accepted))
             }
             _ => {
-                let link = self.draws.number() % (LINKS + 2);
+                let link = self.draws.below(LINKS + 2);
                 Box::pin(read(shared, link))
             }
         };
@@ -214,7 +214,7 @@ impl World {
 
     /// Lets one of the tasks go on until it pauses.
     fn work(&mut self) {
-        let Some(at) = (self.draws.number() as usize).checked_rem(self.tasks.len()) else {
+        let Some(at) = self.draws.choose(self.tasks.len()) else {
             return;
         };
         if let Poll::Ready(()) =

@@ -321,8 +321,8 @@ fn prepare(server: &Client) {
     server.answer(&get("/ended")).expect(410);
 }
 
-/// How many clicks of the running process are in the journals, counted from the start of the
-/// process; `None` if the last of them are stored already.
+/// How many clicks the running process has written to its journal; `None` if the last of them are
+/// stored already.
 fn journaled(installation: &Installation) -> Option<u64> {
     let end = |path: PathBuf| {
         let name = path.file_stem()?.to_str()?.to_owned();
@@ -339,6 +339,31 @@ fn journaled(installation: &Installation) -> Option<u64> {
     journals(installation).into_iter().filter_map(end).max()
 }
 
+fn follow_from_several(server: &Client, clicks: &Clicks, times: u64) {
+    thread::scope(|scope| {
+        for thread in 0..3 {
+            scope.spawn(move || {
+                for visitor in 0..times {
+                    let visitor = visitor * 3 + thread;
+                    clicks.follow(server, "edited", visitor).expect("an answer").expect(302);
+                }
+            });
+        }
+    });
+}
+
+/// Waits until all clicks of the running process are in the journal, or stored; whether the last
+/// of them are in the journal.
+fn is_in_journal(installation: &Installation, server: &Client, clicks: u64) -> bool {
+    wait_for("the journal", || {
+        if journaled(installation) == Some(clicks) {
+            return Some(true);
+        }
+        let health = server.answer(&get("/health")).json();
+        (health["checks"]["clicks"]["waiting"] == json!(0)).then_some(false)
+    })
+}
+
 #[test]
 fn a_click_in_the_journal_survives_a_kill() {
     let installation = Installation::new();
@@ -352,24 +377,12 @@ fn a_click_in_the_journal_survives_a_kill() {
         wait_for_leftovers(&left);
         let before = clicks.answered();
         assert_eq!(account(&server), (before, before), "nothing was lost");
-        thread::scope(|scope| {
-            for thread in 0..3 {
-                let (server, clicks) = (&server, &clicks);
-                scope.spawn(move || {
-                    for visitor in 0..times {
-                        let visitor = visitor * 3 + thread;
-                        clicks.follow(server, "edited", visitor).expect("an answer").expect(302);
-                    }
-                });
-            }
+        // They do not stay in the journal for long: where the machine is slow, try again.
+        let is_seen = (0..5).any(|_| {
+            follow_from_several(&server, &clicks, times);
+            is_in_journal(&installation, &server, clicks.answered() - before)
         });
-        wait_for("the journal", || match journaled(&installation) {
-            Some(end) => (end == clicks.answered() - before).then_some(()),
-            None => {
-                let health = server.answer(&get("/health")).json();
-                (health["checks"]["clicks"]["waiting"] == json!(0)).then_some(())
-            }
-        });
+        assert!(is_seen, "clicks never are in the journal");
         server.kill();
     }
     let left = journals(&installation);

@@ -220,25 +220,28 @@ fn faults_are_told_apart() {
     assert_eq!(Parts::new().parse(), Ok(()));
     assert_eq!(unpacked(&[]), Err(BatchError::Empty));
     assert_eq!(unpacked(&vec![1; BATCH_MAX_BYTES + 1]), Err(BatchError::TooLong));
-    let faults: [(fn(&mut Parts), BatchError); 13] = [
-        (|parts| parts.version = 2, BatchError::UnknownVersion(2)),
-        (|parts| parts.first_sequence = SEQUENCE_MAX, BatchError::Sequence),
-        (|parts| parts.first_sequence = u64::MAX, BatchError::Sequence),
-        (|parts| parts.texts[0].clear(), BatchError::TextLength),
-        (|parts| parts.texts[0] = "x".repeat(257), BatchError::TextLength),
-        (|parts| parts.links[0] = 0, BatchError::LinkId),
-        (|parts| parts.links[0] = 1 << 63, BatchError::LinkId),
-        (|parts| parts.count = 0, BatchError::NoClicks),
-        (|parts| parts.count = u64::MAX, BatchError::Sequence),
-        (|parts| parts.count = 2, BatchError::Value(ReadError::Truncated)),
-        (|parts| parts.click[0] = 0x80, BatchError::UnknownValue),
-        (|parts| parts.click[2] = 1, BatchError::Position),
-        (|parts| parts.click[9] = 2, BatchError::Position),
-    ];
-    for (spoil, expected) in faults {
+    let spoilt = |spoil: fn(&mut Parts)| {
         let mut parts = Parts::new();
         spoil(&mut parts);
-        assert_eq!(parts.parse(), Err(expected), "{expected:?}");
+        parts.parse()
+    };
+    let faults = [
+        (spoilt(|parts| parts.version = 2), BatchError::UnknownVersion(2)),
+        (spoilt(|parts| parts.first_sequence = SEQUENCE_MAX), BatchError::Sequence),
+        (spoilt(|parts| parts.first_sequence = u64::MAX), BatchError::Sequence),
+        (spoilt(|parts| parts.texts[0].clear()), BatchError::TextLength),
+        (spoilt(|parts| parts.texts[0] = "x".repeat(257)), BatchError::TextLength),
+        (spoilt(|parts| parts.links[0] = 0), BatchError::LinkId),
+        (spoilt(|parts| parts.links[0] = 1 << 63), BatchError::LinkId),
+        (spoilt(|parts| parts.count = 0), BatchError::NoClicks),
+        (spoilt(|parts| parts.count = u64::MAX), BatchError::Sequence),
+        (spoilt(|parts| parts.count = 2), BatchError::Value(ReadError::Truncated)),
+        (spoilt(|parts| parts.click[0] = 0x80), BatchError::UnknownValue),
+        (spoilt(|parts| parts.click[2] = 1), BatchError::Position),
+        (spoilt(|parts| parts.click[9] = 2), BatchError::Position),
+    ];
+    for (found, expected) in faults {
+        assert_eq!(found, Err(expected));
     }
     let mut wrong_target = Parts::new();
     wrong_target.click[0] = flag::TARGET;

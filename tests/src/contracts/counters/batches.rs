@@ -1,6 +1,8 @@
 //! Batches, marks, the account, salts.
 
 use std::collections::BTreeSet;
+use std::iter;
+use std::ops::Range;
 
 use waypost_service::counting::batch::{Admission, StoredBatch};
 use waypost_service::counting::ledger::LOST_AFTER_MS;
@@ -12,6 +14,10 @@ use waypost_wire::time::Timestamp;
 use super::super::{at_once, ok};
 use crate::clicks::{at, batch, click};
 
+fn numbers(range: Range<u64>) -> Vec<Range<u64>> {
+    iter::once(range).collect()
+}
+
 fn five(from_minute: i64) -> [Click<'static>; 5] {
     [0, 1, 2, 3, 4].map(|minute| click(7, at(from_minute + minute, 0)))
 }
@@ -22,7 +28,7 @@ pub async fn a_click_is_stored_once(store: &impl CounterStore) {
     let whole = batch(1, 0, &five(0));
     let first = ok(store.store_batch(&whole, now).await);
     let expected = Admission {
-        fresh: vec![0..5],
+        fresh: numbers(0..5),
         floor: Window::FIRST,
         ceil: Window::of(now),
         windows: BTreeSet::from([Window::of(at(0, 0))]),
@@ -44,7 +50,7 @@ pub async fn a_click_is_stored_once(store: &impl CounterStore) {
     let mut longer = five(0).to_vec();
     longer.extend(five(8));
     let overlapping = batch(1, 3, &longer);
-    let rest = Admission { fresh: vec![5..13], duplicate: 2, accepted: 8, ..expected.clone() };
+    let rest = Admission { fresh: numbers(5..13), duplicate: 2, accepted: 8, ..expected.clone() };
     // Some of them say they are in the next window, which has not begun.
     assert_eq!(ok(store.store_batch(&overlapping, now).await), rest);
     let other_source = ok(store.store_batch(&batch(2, 0, &five(0)), now).await);
@@ -59,9 +65,9 @@ pub async fn a_click_is_stored_once(store: &impl CounterStore) {
         bytes: Vec::clone(bytes),
     };
     let expected = [
-        kept(1, vec![0..5], &whole.bytes),
-        kept(2, vec![5..13], &overlapping.bytes),
-        kept(3, vec![0..5], &batch(2, 0, &five(0)).bytes),
+        kept(1, numbers(0..5), &whole.bytes),
+        kept(2, numbers(5..13), &overlapping.bytes),
+        kept(3, numbers(0..5), &batch(2, 0, &five(0)).bytes),
     ];
     assert_eq!(stored, expected);
 }
@@ -114,7 +120,7 @@ pub async fn sealed_windows_take_no_clicks(store: &impl CounterStore) {
     let now = at(31, 30);
     let admission = ok(store.store_batch(&batch(1, 0, &clicks), now).await);
     let expected = Admission {
-        fresh: vec![0..6],
+        fresh: numbers(0..6),
         floor,
         ceil: Window::of(now),
         windows: BTreeSet::from([floor, Window::of(now)]),
