@@ -157,7 +157,7 @@ impl Said {
             _ if self.any(TELEVISION) => Device::Desktop,
             // Browsers say "Mobile" on Android telephones only.
             Os::Android => Device::Tablet,
-            _ => Device::Desktop,
+            Os::Linux | Os::MacOs | Os::Other => Device::Desktop,
         }
     }
 

@@ -77,7 +77,9 @@ impl<'a> Flow<'a> {
             Route::Slug(path) => path,
             Route::Malformed => return Err(Decision::Refuse(RefuseReason::MalformedPath)),
             Route::Unknown => return Err(Decision::NotFound(NotFoundReason::NoSlug)),
-            route => return Err(fixed(&route, facts.method, domain)),
+            route @ (Route::Favicon | Route::Home | Route::Robots) => {
+                return Err(fixed(&route, facts.method, domain));
+            }
         };
         let mut flow = Self {
             segments: path.longest(policy.slashes) + 1,

@@ -17,7 +17,7 @@ use super::window::{Span, Window};
 use crate::model::LinkId;
 use crate::seams::StoreError;
 
-/// Clicks and rollups in memory.
+/// Clicks and rollups in memory. Links are elsewhere, so nobody learns of their last use.
 #[derive(Debug, Default)]
 pub struct MemoryCounters(Mutex<State>);
 
@@ -32,7 +32,6 @@ struct State {
     /// As bytes, so that what is read was written and read back.
     rollups: BTreeMap<(Subject, Timestamp, Span), Vec<u8>>,
     totals: BTreeMap<LinkId, Totals>,
-    last_clicks: BTreeMap<LinkId, Timestamp>,
     forgotten: BTreeMap<LinkId, Timestamp>,
     salts: BTreeMap<Timestamp, [u8; 16]>,
 }
@@ -57,11 +56,6 @@ struct Entry {
 }
 
 impl MemoryCounters {
-    /// When a link was last followed, as far as windows are closed.
-    pub fn last_click(&self, link: LinkId) -> Option<Timestamp> {
-        self.state().last_clicks.get(&link).copied()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,10 +195,6 @@ impl CounterStore for MemoryCounters {
         for (subject, rollup) in &closing.counted.rollups {
             state.write(*subject, window.start(), Span::Window, rollup);
         }
-        for (link, at) in &closing.counted.last_clicks {
-            let last = state.last_clicks.entry(*link).or_insert(*at);
-            *last = (*last).max(*at);
-        }
         if closing.record.batches > 0 {
             state.windows.insert(window, closing.record);
         }
@@ -298,7 +288,6 @@ impl CounterStore for MemoryCounters {
         let state = &mut *self.state();
         state.rollups.retain(|(subject, ..), _| *subject != Subject::Link(link));
         state.totals.remove(&link);
-        state.last_clicks.remove(&link);
         state.forgotten.insert(link, now);
         Ok(())
     }

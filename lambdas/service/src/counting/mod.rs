@@ -7,7 +7,8 @@
 //! What makes it exact: a batch is stored together with which of its clicks were not stored
 //! before, found out in the same transaction, so every `(source, sequence)` belongs to one stored
 //! batch and one window for ever. A window's rollups are a pure function of the stored batches
-//! that touch it; nothing is ever added to a number that a repetition could add again.
+//! that touch it, and they are written, and added to the sums of links, in the transaction that
+//! closes the window, which happens once.
 
 pub mod batch;
 pub mod classify;
