@@ -7,6 +7,7 @@
     reason = "a test that fails by panicking has said what it had to say"
 )]
 
+mod cleaning;
 mod commands;
 mod counting;
 mod crash;

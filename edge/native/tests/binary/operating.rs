@@ -1,13 +1,13 @@
-//! What operators see: health, numbers, orderly ends, refused starts, cleaning up.
+//! What operators see: health, numbers, orderly ends, refused starts.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::http::{Client, FIREFOX, call, create, get, send};
+use crate::http::{FIREFOX, create, get};
 use crate::process::{ADMIN_KEY, Installation, wait_for};
 
 /// The value of a number in the text of `/metrics`.
@@ -112,59 +112,4 @@ fn all_faulty_settings_are_told_at_once() {
     }
     assert!(!text.contains("short\""), "the key is not told: {text}");
     assert!(!installation.data_dir().exists(), "nothing was begun");
-}
-
-/// Cleans up; answers the numbers that are not 0.
-fn clean_up(server: &Client, dry_run: bool) -> Value {
-    let report =
-        server.api(send("POST", "/api/v1/cleanup", &json!({ "dry_run": dry_run }))).expect(200);
-    let mut report = report.json();
-    let numbers = report.as_object_mut().expect("a report");
-    numbers.retain(|_, value| value.as_u64().is_some_and(|number| number > 0));
-    report
-}
-
-#[test]
-fn cleaning_up_tells_first_and_then_does() {
-    let mut installation = Installation::new();
-    installation.set("WAYPOST_EXPIRED_GRACE_DAYS", "0");
-    let server = installation.start();
-    let soon = (jiff::Timestamp::now() + Duration::from_millis(800)).to_string();
-    for (slug, expires_at) in [("stays", None), ("ends", Some(&soon)), ("deleted", None)] {
-        let link = json!({ "destination": "https://example.com/", "slug": slug, "expires_at": expires_at });
-        server.api(create(&link)).expect(201);
-        server.answer(&get(&format!("/{slug}")).agent(FIREFOX)).expect(302);
-    }
-    let state = || server.read("/api/v1/links/ends")["state"] == json!("expired");
-    wait_for("the end", || state().then_some(()));
-    let clicks = || server.read("/api/v1/stats")["totals"]["all"].as_u64();
-    wait_for("the clicks", || (clicks() == Some(3)).then_some(()));
-    server.api(call("DELETE", "/api/v1/links/deleted")).expect(204);
-
-    for _ in 0..2 {
-        assert_eq!(clean_up(&server, true)["expired"], json!(1));
-        assert_eq!(server.read("/api/v1/links/ends")["state"], json!("expired"), "only told");
-    }
-    assert_eq!(clean_up(&server, false)["expired"], json!(1));
-    server.api(get("/api/v1/links/ends")).expect(410);
-    assert_eq!(clean_up(&server, false), json!({}), "nothing is left to do");
-    server.answer(&get("/stays")).expect(302);
-    server.stop();
-
-    // The quarantine of both ends at once for servers that have none.
-    installation.set("WAYPOST_QUARANTINE_DAYS", "0");
-    let server = installation.start();
-    let link = json!({ "destination": "https://example.com/", "slug": "brief" });
-    server.api(create(&link)).expect(201);
-    server.answer(&get("/brief").agent(FIREFOX)).expect(302);
-    wait_for("its click", || {
-        (server.read("/api/v1/links/brief")["clicks"] == json!(1)).then_some(())
-    });
-    server.api(call("DELETE", "/api/v1/links/brief")).expect(204);
-    assert_eq!(clean_up(&server, true), json!({ "purged": 1 }));
-    assert_eq!(clean_up(&server, false), json!({ "purged": 1 }));
-    server.api(get("/api/v1/links/brief")).expect(404);
-    server.answer(&get("/brief")).expect(404);
-    server.api(create(&link)).expect(201);
-    assert_eq!(server.read("/api/v1/links/brief/stats")["totals"]["all"], json!(0), "another link");
 }
