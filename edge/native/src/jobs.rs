@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::civil::Time;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use waypost_service::ambient::{Clock, Entropy};
 use waypost_service::cleanup::{self, Cursor, Options, Report};
@@ -43,9 +44,10 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Runs for ever.
-    pub fn spawn(self) -> JoinHandle<()> {
-        tokio::spawn(async move {
+    /// Runs for ever, on the threads of `runtime`: counting a busy window takes a core for a while,
+    /// and visitors must not wait for it.
+    pub fn spawn(self, runtime: &Handle) -> JoinHandle<()> {
+        runtime.spawn(async move {
             let mut last = self.now();
             loop {
                 tokio::time::sleep(TICK).await;

@@ -34,7 +34,8 @@ use crate::server::{self, Limits};
 use crate::settings::Settings;
 use crate::sqlite::{Db, DbOptions, FILE_NAME, OpenError};
 
-/// Threads of the API: apart from those of visitors, and few, as most of their work waits.
+/// Threads of the API and of jobs: apart from those of visitors, and few, as most of their work
+/// waits.
 const API_THREADS: usize = 2;
 
 /// Links read into memory before the first visitor comes.
@@ -178,7 +179,7 @@ pub async fn start(
     let api = Threads::start()?;
     let app = Arc::new(App::new(follow, health, api.handle(), &settings.cors_origins));
     let delivery = tokio::spawn(Arc::clone(&counting).deliver_all(leftovers, batches));
-    let jobs = jobs.spawn();
+    let jobs = jobs.spawn(&api.handle());
     let limits = Limits {
         connections_max: settings.connections_max,
         header_timeout: seconds(settings.request_timeout_seconds),
