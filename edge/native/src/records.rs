@@ -99,7 +99,9 @@ impl<C: Clock> Records<C> {
         let now = self.clock.now();
         for key in keys {
             let shard = self.shard(key);
-            if let Cached::Unknown(ticket) = lock(&shard.cache).lookup(key, now) {
+            // Not in the condition below: the lock would be held while the record is read and kept.
+            let known = lock(&shard.cache).lookup(key, now);
+            if let Cached::Unknown(ticket) = known {
                 let record = self.db.record(key)?.map(Arc::from);
                 lock(&shard.cache).fill(ticket, key, record, now);
             }
@@ -146,4 +148,67 @@ fn count<T>(counter: &AtomicU64, answer: T) -> T {
 /// A panic while a lock was held leaves nothing half done that matters: entries are whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::ambient::Ambient;
+    use crate::sqlite::DbOptions;
+
+    async fn records(directory: &TempDir) -> Records<Ambient> {
+        let db = Db::open(&directory.path().join("a.db"), &DbOptions::default()).expect("opened");
+        let insert = "INSERT INTO links
+             (id, key, record, domain, state, version, keep, updated_at, last_used_at, doc)
+             VALUES (1, 's.example/a', x'01', 's.example', 'active', 1, 0, 0, 0, '{}')";
+        db.write(|connection| connection.execute(insert, ())).await.expect("written");
+        let limits =
+            CacheLimits { bytes_max: 1 << 20, missing_ttl_ms: 1_000, age_max_ms: i64::MAX };
+        Records::new(db, Ambient::with_clock(|| Timestamp(0)), limits)
+    }
+
+    #[tokio::test]
+    async fn what_was_read_once_comes_from_memory() {
+        let directory = TempDir::new().expect("directory");
+        let records = records(&directory).await;
+        for _ in 0..3 {
+            let found = records.record("s.example/a", Timestamp(0)).expect("a record");
+            assert_eq!(found.as_deref(), Some(&[1][..]));
+            assert_eq!(records.record("s.example/b", Timestamp(0)), Ok(None));
+        }
+        let report = records.report();
+        assert_eq!((report.hits, report.missing_hits, report.misses, report.entries), (2, 2, 2, 2));
+        records.removed(&LinkKey::new("s.example", "a", false));
+        records.record("s.example/a", Timestamp(0)).expect("a record");
+        assert_eq!(records.report().misses, 3);
+    }
+
+    #[tokio::test]
+    async fn warm_records_are_read_before_anybody_asks() {
+        let directory = TempDir::new().expect("directory");
+        let records = records(&directory).await;
+        records.warm(["s.example/a", "s.example/a", "s.example/gone"]).expect("read");
+        records.record("s.example/a", Timestamp(0)).expect("a record");
+        let report = records.report();
+        assert_eq!((report.hits, report.misses, report.entries), (1, 0, 2));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_crowd_at_a_cold_link_reads_once() {
+        let directory = TempDir::new().expect("directory");
+        let records = Arc::new(records(&directory).await);
+        let crowd: Vec<_> = (0..16)
+            .map(|_| {
+                let records = Arc::clone(&records);
+                std::thread::spawn(move || records.record("s.example/a", Timestamp(0)))
+            })
+            .collect();
+        for visitor in crowd {
+            assert!(visitor.join().expect("an answer").is_ok_and(|record| record.is_some()));
+        }
+        let report = records.report();
+        assert_eq!((report.hits, report.misses), (15, 1));
+    }
 }
