@@ -1,6 +1,6 @@
 //! The clicks of this process on their way into the store.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub struct Counting {
     db: Db,
     source: u64,
     delivered: AtomicU64,
+    /// The store has what former processes left.
+    recovered: AtomicBool,
     /// When the batch that waits for the store began to wait.
     waiting_since: Mutex<Option<Instant>>,
     ambient: Ambient,
@@ -33,12 +35,25 @@ pub struct Counting {
 impl Counting {
     /// Delivers to `db`, in the name of `source`.
     pub fn new(db: Db, source: u64, ambient: Ambient) -> Self {
-        Self { db, source, delivered: AtomicU64::new(0), waiting_since: Mutex::new(None), ambient }
+        Self {
+            db,
+            source,
+            delivered: AtomicU64::new(0),
+            recovered: AtomicBool::new(false),
+            waiting_since: Mutex::new(None),
+            ambient,
+        }
     }
 
     /// Clicks of this process that the store has.
     pub fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Whether what former processes left is stored. Until then no window may close: their clicks
+    /// would count as late.
+    pub fn has_recovered(&self) -> bool {
+        self.recovered.load(Ordering::Acquire)
     }
 
     /// How long the eldest batch has been waiting for the store.
@@ -57,6 +72,7 @@ impl Counting {
         for batch in leftovers {
             self.deliver(batch).await;
         }
+        self.recovered.store(true, Ordering::Release);
         while let Some(batch) = batches.recv().await {
             let count = batch.count as u64;
             self.deliver(batch).await;

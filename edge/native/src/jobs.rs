@@ -89,7 +89,11 @@ impl Jobs {
         let db = &self.service.host.db;
         let accepted = self.clicks.progress().accepted;
         logged("clicks could not be reported", self.counting.report(accepted).await);
-        match close::close_due(db, now).await {
+        let closed = match self.counting.has_recovered() {
+            true => close::close_due(db, now).await,
+            false => Ok(0),
+        };
+        match closed {
             Ok(0) => {}
             Ok(windows) => {
                 tracing::debug!(windows, "closed windows");

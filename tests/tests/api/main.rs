@@ -1,7 +1,7 @@
 //! The API as its callers see it: [`waypost_service::api::handle`] on a host in memory.
 //!
 //! `cases` runs what `tests/cases/api` describes, `races` asks many times at once, and `roles`
-//! tries every method of every resource with every role.
+//! tries every method of every resource with every role; `recounting` counts closed hours again.
 #![expect(
     clippy::expect_used,
     reason = "a test that fails by panicking has said what it had to say"
@@ -11,5 +11,6 @@ mod case;
 mod cases;
 mod matching;
 mod races;
+mod recounting;
 mod roles;
 mod world;

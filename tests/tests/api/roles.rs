@@ -12,7 +12,7 @@ use crate::world::World;
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
 /// Each resource, with the least role for each method it has.
-const RESOURCES: [(&str, &[(&str, &str)]); 11] = [
+const RESOURCES: [(&str, &[(&str, &str)]); 12] = [
     ("/api/v1/links", &[("GET", "viewer"), ("HEAD", "viewer"), ("POST", "editor")]),
     (
         "/api/v1/links/one",
@@ -23,6 +23,7 @@ const RESOURCES: [(&str, &[(&str, &str)]); 11] = [
     ("/api/v1/links/one/stats", &[("GET", "viewer"), ("HEAD", "viewer")]),
     ("/api/v1/stats", &[("GET", "viewer"), ("HEAD", "viewer")]),
     ("/api/v1/stats/integrity", &[("GET", "viewer"), ("HEAD", "viewer")]),
+    ("/api/v1/stats/recount", &[("POST", "admin")]),
     ("/api/v1/keys", &[("GET", "admin"), ("HEAD", "admin"), ("POST", "admin")]),
     ("/api/v1/keys/none", &[("DELETE", "admin")]),
     ("/api/v1/cleanup", &[("POST", "admin")]),

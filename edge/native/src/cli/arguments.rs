@@ -3,14 +3,14 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::serve::ServeArgs;
-use super::{backup, cleanup, doctor, import, keys, link, restore, stats};
+use super::{backup, cleanup, doctor, import, keys, link, recount, restore, stats};
 
 const ABOUT: &str = "\
 Short links on your own domain: create, follow, count, clean up.
 
 Without a command, `waypost` starts the server (see `waypost serve --help` for its settings).
-link, stats, cleanup, import and keys talk to a running server, at --url and with --key; backup,
-restore and doctor work on its data directory.";
+link, stats, recount, cleanup, import and keys talk to a running server, at --url and with --key;
+backup, restore and doctor work on its data directory.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +48,8 @@ pub(super) enum Command {
     Link(link::Command),
     /// Show who follows a link, or all links
     Stats(stats::StatsArgs),
+    /// Count closed hours again by the rules of today
+    Recount(recount::RecountArgs),
     /// Remove expired and unused links, ended quarantines and old raw clicks
     Cleanup(cleanup::CleanupArgs),
     /// Copy the database, also while the server runs

@@ -17,6 +17,7 @@ mod import;
 mod keys;
 mod link;
 mod progress;
+mod recount;
 mod restore;
 mod serve;
 mod stats;
@@ -71,6 +72,7 @@ fn dispatch(command: Command, surroundings: &mut Surroundings<'_>) -> Result<(),
         Command::Import(args) => args.run(surroundings),
         Command::Keys(command) => command.run(surroundings),
         Command::Link(command) => command.run(surroundings),
+        Command::Recount(args) => args.run(surroundings),
         Command::Restore(args) => args.run(surroundings),
         Command::Serve(args) => args.settings(surroundings).map(drop),
         Command::Stats(args) => args.run(surroundings),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Client, FIREFOX, call, create, get, send};
-use crate::process::{Installation, Server, wait_for};
+use crate::process::{Installation, Server, soon, wait_for};
 use crate::windows::close_and_prove;
 
 /// How many operations succeed before each kill, and how codes are made until then.
@@ -308,11 +308,10 @@ fn nothing_acknowledged_is_lost_and_nothing_is_made_twice() {
 
 /// Links that are there before the first kill.
 fn prepare(server: &Client) {
-    let soon = (jiff::Timestamp::now() + Duration::from_millis(300)).to_string();
     for link in [
         json!({ "destination": "https://example.com/edit/0", "slug": "edited" }),
         json!({ "destination": "https://example.com/few", "slug": "limited", "max_clicks": USES }),
-        json!({ "destination": "https://example.com/over", "slug": "ended", "expires_at": soon }),
+        json!({ "destination": "https://example.com/over", "slug": "ended", "expires_at": soon() }),
     ] {
         server.api(create(&link)).expect(201);
     }

@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, FIREFOX, IPHONE, call, create, get, post_form, send};
-use crate::process::{Installation, Server, wait_for};
+use crate::process::{Installation, Server, soon, wait_for};
 
 /// Makes a link; answers its slug.
 fn make(server: &Server, link: &Value) -> String {
@@ -199,40 +199,44 @@ fn edits_take_effect_at_once() {
 }
 
 #[test]
-fn a_link_ends_at_its_time() {
+fn a_link_starts_and_ends_at_its_time() {
     let installation = Installation::new();
     let server = installation.start();
-    let soon =
-        |ms: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_millis(ms)).to_string();
-    make(
-        &server,
-        &json!({ "destination": "https://example.com/", "slug": "short", "expires_at": soon(1_500) }),
-    );
-    make(
-        &server,
-        &json!({
-            "destination": "https://example.com/", "slug": "passed-on", "expires_at": soon(1_500),
+    let later = "2040-01-01T00:00:00Z";
+    for link in [
+        json!({ "destination": "https://example.com/", "slug": "ending", "expires_at": later }),
+        json!({
+            "destination": "https://example.com/", "slug": "passed-on",
             "expired_destination": "https://example.com/over",
         }),
-    );
-    make(
-        &server,
-        &json!({ "destination": "https://example.com/", "slug": "opening", "starts_at": soon(1_500) }),
-    );
+        json!({ "destination": "https://example.com/", "slug": "opening", "starts_at": later }),
+    ] {
+        make(&server, &link);
+    }
     server.answer(&get("/opening")).expect(404);
-    assert_eq!(server.answer(&get("/short")).expect(302).to(), "https://example.com/");
-    wait_for("the end", || (server.answer(&get("/short")).status == 410).then_some(()));
+    for slug in ["ending", "passed-on"] {
+        assert_eq!(
+            server.answer(&get(&format!("/{slug}"))).expect(302).to(),
+            "https://example.com/"
+        );
+    }
+
+    let patch = |slug: &str, body: &Value| {
+        server.api(send("PATCH", &format!("/api/v1/links/{slug}"), body)).expect(200);
+    };
+    patch("opening", &json!({ "starts_at": soon() }));
+    patch("ending", &json!({ "expires_at": soon() }));
+    patch("passed-on", &json!({ "expires_at": soon() }));
     wait_for("the start", || (server.answer(&get("/opening")).status == 302).then_some(()));
+    wait_for("the end", || (server.answer(&get("/ending")).status == 410).then_some(()));
     let over =
         || (server.answer(&get("/passed-on")).to() == "https://example.com/over").then_some(());
     wait_for("the other destination", over);
-    assert_eq!(server.read("/api/v1/links/short")["state"], json!("expired"));
+    assert_eq!(server.read("/api/v1/links/ending")["state"], json!("expired"));
 
     // Its owner may give it more time.
-    server
-        .api(send("PATCH", "/api/v1/links/short", &json!({ "expires_at": soon(60_000) })))
-        .expect(200);
-    server.answer(&get("/short")).expect(302);
+    patch("ending", &json!({ "expires_at": later }));
+    server.answer(&get("/ending")).expect(302);
 }
 
 #[test]

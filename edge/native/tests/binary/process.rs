@@ -31,6 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The admin key of every installation but those that make their own.
 pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests-0123456789";
 
+/// A moment that comes soon, but not before a request made now has arrived on a busy machine.
+pub(crate) fn soon() -> String {
+    (jiff::Timestamp::now() + Duration::from_secs(2)).to_string()
+}
+
 /// Asks again and again until there is an answer.
 pub(crate) fn wait_for<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

@@ -9,6 +9,7 @@ mod keys;
 mod links;
 mod local;
 mod output;
+mod recount;
 mod serving;
 mod stats;
 mod stub;

@@ -73,7 +73,7 @@ pub struct Click<'a> {
     pub visitor: Option<u64>,
     /// `User-Agent`.
     pub user_agent: &'a str,
-    /// Host of `Referer`, in lower case.
+    /// Host of `Referer`, as sent; counted without regard to case.
     pub referrer_host: &'a str,
     /// ISO 3166-1 alpha-2 code.
     pub country: &'a str,
@@ -83,7 +83,7 @@ pub struct Click<'a> {
     pub city: &'a str,
     /// Two-letter continent code.
     pub continent: &'a str,
-    /// Primary subtag of the most preferred language, in lower case.
+    /// Primary subtag of the most preferred language, as sent; counted without regard to case.
     pub language: &'a str,
     /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` and `utm_content` of the request's
     /// query or else of where it was sent, as they stand there: percent-encoded.

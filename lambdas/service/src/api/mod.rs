@@ -13,6 +13,7 @@ mod explain;
 mod keys;
 mod links;
 pub(crate) mod params;
+mod recount;
 mod route;
 mod stats;
 
@@ -149,6 +150,7 @@ async fn dispatch<H: Host>(
         Action::ListKeys => keys::list(&call).await,
         Action::ListLinks => links::list(&call).await,
         Action::ReadLink => links::read(&call).await,
+        Action::Recount => recount::run(&call).await,
         Action::RevokeKey => keys::revoke(&call).await,
         Action::SiteStats => stats::site(&call).await,
         Action::UnblockLink => links::unblock(&call).await,

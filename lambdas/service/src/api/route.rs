@@ -19,6 +19,7 @@ pub(super) enum Action {
     ListKeys,
     ListLinks,
     ReadLink,
+    Recount,
     RevokeKey,
     SiteStats,
     UnblockLink,
@@ -33,6 +34,7 @@ impl Action {
             | Self::CreateKey
             | Self::CreateLink
             | Self::ExplainLink
+            | Self::Recount
             | Self::UpdateLink => true,
             Self::DeleteLink
             | Self::Integrity
@@ -95,6 +97,10 @@ const INTEGRITY: Resource = Resource {
     template: "/api/v1/stats/integrity",
     methods: &[("GET", Action::Integrity, Role::Viewer)],
 };
+const RECOUNT: Resource = Resource {
+    template: "/api/v1/stats/recount",
+    methods: &[("POST", Action::Recount, Role::Admin)],
+};
 const KEYS: Resource = Resource {
     template: "/api/v1/keys",
     methods: &[("GET", Action::ListKeys, Role::Admin), ("POST", Action::CreateKey, Role::Admin)],
@@ -120,6 +126,7 @@ impl Resource {
             ["links", slug, "stats"] => (&LINK_STATS, *slug),
             ["stats"] => (&STATS, ""),
             ["stats", "integrity"] => (&INTEGRITY, ""),
+            ["stats", "recount"] => (&RECOUNT, ""),
             ["keys"] => (&KEYS, ""),
             ["keys", id] => (&KEY, *id),
             ["cleanup"] => (&CLEANUP, ""),

@@ -249,7 +249,7 @@ fn value<'a>(dimension: Dimension, click: &Click<'a>, agent: &agent::Agent) -> C
         Dimension::Region => click.region.into(),
         Dimension::City => city(click),
         Dimension::Continent => click.continent.into(),
-        Dimension::Referrer => click.referrer_host.into(),
+        Dimension::Referrer => lower(click.referrer_host),
         Dimension::Browser => agent.browser.name().into(),
         Dimension::Os => agent.os.name().into(),
         Dimension::Device => agent.device.name().into(),

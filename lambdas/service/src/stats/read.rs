@@ -21,7 +21,7 @@ const PART_MS: i64 = 10 * Span::Day.ms();
 /// Statistics of a link.
 ///
 /// # Errors
-/// As [`super::answer`], or the store's fault.
+/// As [`super::answer()`], or the store's fault.
 pub async fn link(
     store: &impl CounterStore,
     open: &OpenWindows,
@@ -37,7 +37,7 @@ pub async fn link(
 /// Statistics of all links, and of visits to slugs that are not there.
 ///
 /// # Errors
-/// As [`super::answer`], or the store's fault.
+/// As [`super::answer()`], or the store's fault.
 pub async fn site(
     store: &impl CounterStore,
     open: &OpenWindows,
