@@ -26,7 +26,6 @@ use crate::geo::GeoIp;
 use crate::health::Health;
 use crate::host::NativeHost;
 use crate::jobs::Jobs;
-use crate::metrics::Metrics;
 use crate::plan;
 use crate::records::Records;
 use crate::salts::Salts;
@@ -117,27 +116,9 @@ pub async fn start(
     let journal = prepare(&settings.data_dir)?;
     let db = Db::open(&settings.data_dir.join(FILE_NAME), &DbOptions::default())?;
     let geoip = open_geoip(settings.geoip.as_deref())?;
-    let secrets = db.secrets(&ambient).await?;
-    let (ids, codes) = plan::generators(&settings, &secrets).ok_or(StartError::Machine)?;
-
-    let limits = CacheLimits {
-        bytes_max: settings.cache_max_bytes,
-        missing_ttl_ms: i64::from(settings.missing_ttl_seconds) * 1_000,
-        age_max_ms: i64::MAX,
-    };
-    let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
+    let service = control_plane(&settings, &ambient, &db).await?;
     let source = u64::from_le_bytes(random(&ambient));
-    let counting = Arc::new(Counting::new(db.clone(), source, ambient.clone()));
-    let host =
-        NativeHost { ambient: ambient.clone(), db: db.clone(), records: Arc::clone(&records) };
-    let service = Arc::new(Service::new(
-        host,
-        plan::policy(&settings, &secrets),
-        plan::draft_rules(&settings, &secrets),
-        plan::service_settings(&settings),
-        ids,
-        codes,
-    ));
+    let counting = Arc::new(Counting::new(db.clone(), source, ambient));
 
     let leftovers = clicks::leftovers(&journal)
         .map_err(|source| StartError::DataDir { path: journal.clone(), source })?;
@@ -153,18 +134,18 @@ pub async fn start(
     };
     jobs.refresh_salts().await?;
     announce(&settings, &listener, &service).await?;
-    records.warm(db.keys_followed_last(WARM_LINKS).await?.iter().map(String::as_str))?;
+    let hot = db.keys_followed_last(WARM_LINKS).await?;
+    service.host.records.warm(hot.iter().map(String::as_str))?;
 
-    let metrics = Arc::new(Metrics::default());
     let health = Health {
         clicks: Arc::clone(&clicks),
         counting: Arc::clone(&counting),
-        metrics: Arc::clone(&metrics),
+        metrics: Arc::default(),
         has_geoip: geoip.is_some(),
     };
     let follow = Follow {
+        records: Arc::clone(&service.host.records),
         service,
-        records,
         clicks: Arc::clone(&clicks),
         salts,
         attempts: Attempts::default(),
@@ -174,7 +155,7 @@ pub async fn start(
             geoip,
         },
         body_timeout: seconds(settings.request_timeout_seconds),
-        metrics,
+        metrics: Arc::clone(&health.metrics),
     };
     let api = Threads::start()?;
     let app = Arc::new(App::new(follow, health, api.handle(), &settings.cors_origins));
@@ -193,6 +174,30 @@ pub async fn start(
     db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The control plane on `db`, with the cache in front of it.
+async fn control_plane(
+    settings: &Settings,
+    ambient: &Ambient,
+    db: &Db,
+) -> Result<Arc<Service<NativeHost>>, StartError> {
+    let secrets = db.secrets(ambient).await?;
+    let (ids, codes) = plan::generators(settings, &secrets).ok_or(StartError::Machine)?;
+    let limits = CacheLimits {
+        bytes_max: settings.cache_max_bytes,
+        missing_ttl_ms: i64::from(settings.missing_ttl_seconds) * 1_000,
+        age_max_ms: i64::MAX,
+    };
+    let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
+    Ok(Arc::new(Service::new(
+        NativeHost { ambient: ambient.clone(), db: db.clone(), records },
+        plan::policy(settings, &secrets),
+        plan::draft_rules(settings, &secrets),
+        plan::service_settings(settings),
+        ids,
+        codes,
+    )))
 }
 
 /// Hands all clicks to the store. What it does not take in time stays in the journal.
