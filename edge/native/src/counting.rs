@@ -25,6 +25,8 @@ pub struct Counting {
     db: Db,
     source: u64,
     delivered: AtomicU64,
+    /// The number last reported.
+    reported: AtomicU64,
     /// The store has what former processes left.
     recovered: AtomicBool,
     /// When the batch that waits for the store began to wait.
@@ -39,6 +41,7 @@ impl Counting {
             db,
             source,
             delivered: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
             recovered: AtomicBool::new(false),
             waiting_since: Mutex::new(None),
             ambient,
@@ -108,13 +111,21 @@ impl Counting {
         *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
+    /// Whether a report says anything new: numbers were given since the last one, or some are still
+    /// on their way, which must not become lost for want of news.
+    pub fn wants_report(&self, accepted: u64, dropped: u64) -> bool {
+        accepted != self.reported.load(Ordering::Relaxed) || self.delivered() + dropped < accepted
+    }
+
     /// Notes how many numbers this process has given so far, so that what does not arrive counts
     /// as lost.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn report(&self, accepted: u64) -> Result<(), StoreError> {
-        self.db.report(self.source, accepted, self.ambient.now()).await
+        self.db.report(self.source, accepted, self.ambient.now()).await?;
+        self.reported.store(accepted, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The account, for metrics; nothing if the store fails, which shows elsewhere.

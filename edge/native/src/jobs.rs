@@ -87,8 +87,12 @@ impl Jobs {
     /// Each part does what is due and leaves the rest; what fails is due again next time.
     async fn tick(&self, now: Timestamp) {
         let db = &self.service.host.db;
-        let accepted = self.clicks.progress().accepted;
-        logged("clicks could not be reported", self.counting.report(accepted).await);
+        let progress = self.clicks.progress();
+        // An idle server leaves the disk alone.
+        if self.counting.wants_report(progress.accepted, progress.dropped) {
+            let reported = self.counting.report(progress.accepted).await;
+            logged("clicks could not be reported", reported);
+        }
         let closed = match self.counting.has_recovered() {
             true => close::close_due(db, now).await,
             false => Ok(0),
@@ -104,7 +108,9 @@ impl Jobs {
             }
             Err(error) => tracing::warn!(%error, "windows could not be closed"),
         }
-        logged("salts could not be refreshed", self.refresh_salts().await);
+        if !self.salts.has_today_and_tomorrow(now) {
+            logged("salts could not be refreshed", self.refresh_salts().await);
+        }
         logged("states could not be settled", cleanup::settle_due(&self.service, now).await);
     }
 

@@ -19,6 +19,11 @@ impl Salts {
         known.iter().find(|(start, _)| is_of_day(*start)).map(|(_, salt)| *salt)
     }
 
+    /// Whether nothing has to be fetched before the next day.
+    pub fn has_today_and_tomorrow(&self, now: Timestamp) -> bool {
+        self.of_day(now).is_some() && self.of_day(now.plus_ms(DAY_MS)).is_some()
+    }
+
     /// Replaces what is known: salts with the starts of their days.
     pub fn set(&self, salts: [(Timestamp, [u8; 16]); 2]) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = salts.to_vec();
@@ -36,6 +41,8 @@ mod tests {
         salts.set([(Timestamp(0), [1; 16]), (Timestamp(DAY_MS), [2; 16])]);
         assert_eq!(salts.of_day(Timestamp(86_399_999)), Some([1; 16]));
         assert_eq!(salts.of_day(Timestamp(86_400_000)), Some([2; 16]));
+        assert!(salts.has_today_and_tomorrow(Timestamp(86_399_999)));
+        assert!(!salts.has_today_and_tomorrow(Timestamp(86_400_000)));
         assert_eq!(salts.of_day(Timestamp(-1)), None);
         assert_eq!(salts.of_day(Timestamp(2 * 86_400_000)), None);
     }
