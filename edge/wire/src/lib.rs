@@ -1,8 +1,9 @@
 //! The formats two Waypost processes must agree on.
 //!
 //! In scope: link records and their bytes, the keys they are stored under, click batches and
-//! their bytes, the check character of generated slugs, and the words shared by rules, clicks
-//! and statistics (device, operating system, browser).
+//! their bytes, the check character of generated slugs, the words shared by rules, clicks and
+//! statistics (device, operating system, browser), what an edge asks of its origin, signed, and
+//! the state that all edges share.
 //!
 //! Out of scope: I/O, clocks, randomness, HTTP, JSON, and any decision about a request.
 #![no_std]
@@ -16,5 +17,7 @@ pub mod check;
 pub mod click;
 pub mod codec;
 pub mod key;
+pub mod origin;
 pub mod record;
+pub mod state;
 pub mod time;

@@ -54,6 +54,16 @@ pub struct LinkRecord<'a> {
     pub rules: Vec<Rule<'a>>,
 }
 
+/// Which writing of which link a record is. Of two records under one key the greater is the newer:
+/// ids rise from link to link, and a slug is used again only by a later link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation {
+    /// [`LinkRecord::id`].
+    pub link_id: u64,
+    /// [`LinkRecord::version`].
+    pub version: u64,
+}
+
 /// Whether a link may redirect at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {

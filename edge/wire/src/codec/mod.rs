@@ -18,7 +18,7 @@ mod read;
 mod rules;
 mod write;
 
-pub use read::decode;
+pub use read::{decode, generation};
 pub use write::encode;
 
 use crate::bytes::ReadError;

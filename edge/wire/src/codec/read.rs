@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use super::{DecodeError, VERSION, flag, rules};
 use crate::bytes::Reader;
-use crate::record::{LinkRecord, LinkState, Preview, RedirectStatus};
+use crate::record::{Generation, LinkRecord, LinkState, Preview, RedirectStatus};
 use crate::time::Timestamp;
 
 /// Reads a record; strings are borrowed from `bytes`, and nothing is allocated unless the link
@@ -21,6 +21,21 @@ pub fn decode(bytes: &[u8]) -> Result<LinkRecord<'_>, DecodeError> {
         0 => Ok(record),
         _ => Err(DecodeError::TrailingBytes),
     }
+}
+
+/// Which writing of which link a record is, without reading the rest.
+///
+/// # Errors
+/// As [`decode`], as far as it is read.
+pub fn generation(bytes: &[u8]) -> Result<Generation, DecodeError> {
+    let mut from = Reader::new(bytes);
+    match from.byte().map_err(|_| DecodeError::Empty)? {
+        VERSION => {}
+        version => return Err(DecodeError::UnknownVersion(version)),
+    }
+    from.number()?;
+    from.take(2)?;
+    Ok(Generation { link_id: from.number()?, version: from.number()? })
 }
 
 fn version_1<'a>(from: &mut Reader<'a>) -> Result<LinkRecord<'a>, DecodeError> {
