@@ -1,0 +1,1 @@
+//! Waypost as a Spin component.

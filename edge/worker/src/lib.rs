@@ -1,0 +1,1 @@
+//! Waypost on Cloudflare Workers.

@@ -1,0 +1,1 @@
+//! The redirect cases and the tests of the Spin component on wasmtime.

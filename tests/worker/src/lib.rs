@@ -1,0 +1,1 @@
+//! The redirect cases and the tests of the Cloudflare Worker on workerd.
