@@ -8,7 +8,20 @@
 #![warn(missing_docs)]
 #![expect(async_fn_in_trait, reason = "edges have one thread; nothing here is Send")]
 
+pub mod clicks;
+mod counts;
+mod deliver;
+mod flights;
+mod freshness;
+mod outpost;
 mod platform;
+pub mod settings;
+mod sqs;
+mod visit;
 
+#[cfg(test)]
+mod tests;
+
+pub use outpost::{Duties, Outpost};
 pub use platform::{HttpAnswer, HttpRequest, Platform};
 pub use waypost_shell::seams::Failed;

@@ -53,6 +53,7 @@ pub struct RecordCache<V> {
     hand: usize,
     bytes: usize,
     epoch: u64,
+    trusted_from: Timestamp,
 }
 
 #[derive(Debug)]
@@ -76,10 +77,12 @@ impl<V: Clone + AsRef<[u8]>> RecordCache<V> {
             hand: 0,
             bytes: 0,
             epoch: 0,
+            trusted_from: Timestamp(i64::MIN),
         }
     }
 
-    /// What is known of `key` at `now`. A use extends the entry's life.
+    /// What is known of `key` at `now`. A use extends the entry's life. A record that is not
+    /// believed any more stays until its room is needed: [`Self::last_good`].
     pub fn lookup(&mut self, key: &str, now: Timestamp) -> Cached<V> {
         let unknown = Cached::Unknown(Ticket(self.epoch));
         let Some(&at) = self.index.get(key) else {
@@ -90,8 +93,11 @@ impl<V: Clone + AsRef<[u8]>> RecordCache<V> {
         };
         // A clock set back makes entries look young, never immortal: they count as outdated.
         let age_ms = now.ms_since(slot.read_at);
-        if slot.expires_at <= now || !(0..self.limits.age_max_ms).contains(&age_ms) {
-            self.drop_slot(at);
+        let is_young = (0..self.limits.age_max_ms).contains(&age_ms);
+        if slot.expires_at <= now || slot.read_at < self.trusted_from || !is_young {
+            if slot.record.is_none() {
+                self.drop_slot(at);
+            }
             return unknown;
         }
         slot.used = true;
@@ -119,6 +125,35 @@ impl<V: Clone + AsRef<[u8]>> RecordCache<V> {
         if let Some(&at) = self.index.get(key) {
             self.drop_slot(at);
         }
+    }
+
+    /// The record that was last read under a key, however long ago, and when that was: for a host
+    /// that can read nothing newer.
+    pub fn last_good(&mut self, key: &str) -> Option<(V, Timestamp)> {
+        let at = *self.index.get(key)?;
+        let slot = self.slots.get_mut(at)?.as_mut()?;
+        slot.used = true;
+        slot.record.clone().map(|record| (record, slot.read_at))
+    }
+
+    /// What is kept under a key, believed or not: a record, or its absence.
+    pub fn peek(&self, key: &str) -> Option<Option<&V>> {
+        let slot = self.slots.get(*self.index.get(key)?)?.as_ref()?;
+        Some(slot.record.as_ref())
+    }
+
+    /// Believes a key's record no longer, but keeps it as the last good one.
+    pub fn outdate(&mut self, key: &str) {
+        self.epoch += 1;
+        let slot = self.index.get(key).and_then(|&at| self.slots.get_mut(at)?.as_mut());
+        if let Some(slot) = slot {
+            slot.expires_at = Timestamp(i64::MIN);
+        }
+    }
+
+    /// Believes nothing that was read before `from`.
+    pub const fn trust_from(&mut self, from: Timestamp) {
+        self.trusted_from = from;
     }
 
     /// Number of entries, absences included.
@@ -248,7 +283,7 @@ mod tests {
             early += ttl * MINUTE - 1;
             assert!(knows(&mut cache, "a", early), "{uses}");
             assert!(!knows(&mut cache, "a", early + 30 * MINUTE), "{uses}");
-            assert_eq!((cache.len(), cache.bytes()), (0, 0));
+            assert_eq!(cache.last_good("a"), Some((b"x".to_vec(), Timestamp(0))));
         }
     }
 
@@ -272,6 +307,37 @@ mod tests {
         assert!(!knows(&mut cache, "a", 6_000));
         read(&mut cache, "a", Some(b"x"), 6_000);
         assert!(!knows(&mut cache, "a", 5_999), "a clock set back");
+    }
+
+    #[test]
+    fn outdated_records_stay_as_the_last_good_ones_until_forgotten() {
+        let mut cache = cache(10_000);
+        read(&mut cache, "a", Some(b"x"), 5);
+        read(&mut cache, "b", None, 5);
+        assert_eq!((cache.peek("a"), cache.peek("b")), (Some(Some(&b"x".to_vec())), Some(None)));
+        assert_eq!(cache.peek("c"), None);
+        let Cached::Unknown(slow) = cache.lookup("c", Timestamp(5)) else { panic!("known") };
+        cache.outdate("a");
+        cache.fill(slow, "c", None, Timestamp(5));
+        assert!(!knows(&mut cache, "a", 6));
+        assert!(!knows(&mut cache, "c", 6), "read before the news");
+        assert_eq!(cache.last_good("a"), Some((b"x".to_vec(), Timestamp(5))));
+        assert_eq!(cache.last_good("b"), None);
+        read(&mut cache, "a", Some(b"y"), 7);
+        assert!(knows(&mut cache, "a", 7));
+        cache.forget("a");
+        assert_eq!(cache.last_good("a"), None);
+    }
+
+    #[test]
+    fn what_was_read_before_a_time_is_not_believed() {
+        let mut cache = cache(10_000);
+        read(&mut cache, "a", Some(b"x"), 5);
+        read(&mut cache, "b", Some(b"x"), 6);
+        cache.trust_from(Timestamp(6));
+        assert!(!knows(&mut cache, "a", 7));
+        assert!(knows(&mut cache, "b", 7));
+        assert_eq!(cache.last_good("a"), Some((b"x".to_vec(), Timestamp(5))));
     }
 
     #[test]

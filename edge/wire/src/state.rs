@@ -47,6 +47,13 @@ pub struct Change<'a> {
     pub stopped: bool,
 }
 
+/// The salt of the day of `now` among `salts`, each with the start of its day.
+pub fn salt_of_day(salts: &[(Timestamp, [u8; 16])], now: Timestamp) -> Option<[u8; 16]> {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+    let is_of_day = |start: Timestamp| (0..DAY_MS).contains(&now.ms_since(start));
+    salts.iter().find(|(start, _)| is_of_day(*start)).map(|(_, salt)| *salt)
+}
+
 /// Why bytes are no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateError {
@@ -164,6 +171,15 @@ mod tests {
         assert_eq!(decode(&bytes), Err(StateError::UnknownValue));
         assert_eq!(decode(b"<html>"), Err(StateError::UnknownVersion(b'<')));
         assert_eq!(decode(&[]), Err(StateError::Empty));
+    }
+
+    #[test]
+    fn each_day_has_its_own_salt() {
+        let salts = state().salts;
+        assert_eq!(salt_of_day(&salts, Timestamp(86_399_999)), Some([7; 16]));
+        assert_eq!(salt_of_day(&salts, Timestamp(86_400_000)), Some([8; 16]));
+        assert_eq!(salt_of_day(&salts, Timestamp(-1)), None);
+        assert_eq!(salt_of_day(&salts, Timestamp(2 * 86_400_000)), None);
     }
 
     #[test]

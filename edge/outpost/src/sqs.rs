@@ -1,0 +1,197 @@
+//! Clicks to SQS: one `SendMessageBatch` call, without an SDK.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use waypost_wire::time::Timestamp;
+
+use crate::clicks::Fate;
+use crate::settings::Queue;
+use crate::{HttpAnswer, HttpRequest};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Call<'a> {
+    queue_url: &'a str,
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    id: String,
+    message_body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answered {
+    #[serde(default)]
+    successful: Vec<Successful>,
+    #[serde(default)]
+    failed: Vec<FailedEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Successful {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FailedEntry {
+    id: String,
+    sender_fault: bool,
+    #[serde(default)]
+    code: String,
+}
+
+/// Faults that SQS says are the sender's, and that pass: permissions and throttles are mended
+/// without the message changing. Only what the message itself is to blame for is hopeless.
+const HOPELESS: [&str; 3] = ["InvalidMessageContents", "MessageTooLong", "InvalidParameterValue"];
+
+/// The signed call that sends each batch as one message, in base64: SQS carries text only.
+/// `None` if the settings cannot be signed with, which reading them should have found.
+pub(crate) fn request(queue: &Queue, batches: &[&[u8]], now: Timestamp) -> Option<HttpRequest> {
+    let entries = batches
+        .iter()
+        .enumerate()
+        .map(|(at, batch)| Entry { id: at.to_string(), message_body: STANDARD.encode(batch) });
+    let call = Call { queue_url: &queue.url, entries: entries.collect() };
+    let body = serde_json::to_vec(&call).ok()?;
+    let mut headers = vec![
+        ("content-type", "application/x-amz-json-1.0".to_owned()),
+        ("x-amz-target", "AmazonSQS.SendMessageBatch".to_owned()),
+    ];
+    let signed = signature(queue, &headers, &body, now)?;
+    headers.extend(signed);
+    let url = queue.endpoint.clone();
+    Some(HttpRequest { url, headers, body, timeout_ms: queue.timeout_ms })
+}
+
+/// What became of each message; `None` if the whole call failed.
+pub(crate) fn fates(answer: &HttpAnswer, count: usize) -> Option<Vec<Fate>> {
+    if answer.status != 200 {
+        return None;
+    }
+    let answered: Answered = serde_json::from_slice(&answer.body).ok()?;
+    let mut fates = vec![Fate::Open; count];
+    let mut set = |id: &str, fate: Fate| {
+        if let Some(known) = id.parse().ok().and_then(|at: usize| fates.get_mut(at)) {
+            *known = fate;
+        }
+    };
+    for entry in answered.successful {
+        set(&entry.id, Fate::Arrived);
+    }
+    for entry in answered.failed {
+        let is_hopeless =
+            entry.sender_fault && HOPELESS.iter().any(|end| entry.code.ends_with(end));
+        set(&entry.id, if is_hopeless { Fate::Hopeless } else { Fate::Open });
+    }
+    Some(fates)
+}
+
+/// The headers of AWS Signature Version 4.
+fn signature(
+    queue: &Queue,
+    headers: &[(&'static str, String)],
+    body: &[u8],
+    now: Timestamp,
+) -> Option<Vec<(&'static str, String)>> {
+    let credentials = Credentials::new(
+        &queue.access_key_id,
+        &queue.secret_access_key,
+        queue.session_token.clone(),
+        None,
+        "waypost",
+    );
+    let identity = credentials.into();
+    let since_epoch = Duration::from_millis(u64::try_from(now.0).ok()?);
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&queue.region)
+        .name("sqs")
+        .time(SystemTime::UNIX_EPOCH + since_epoch)
+        .settings(SigningSettings::default())
+        .build()
+        .ok()?
+        .into();
+    let names = headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let request =
+        SignableRequest::new("POST", queue.endpoint.as_str(), names, SignableBody::Bytes(body))
+            .ok()?;
+    let (instructions, _) = sign(request, &parameters).ok()?.into_parts();
+    let (signed, _) = instructions.into_parts();
+    Some(signed.iter().map(|header| (header.name(), header.value().to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue() -> Queue {
+        Queue {
+            url: "https://sqs.eu-central-1.amazonaws.com/123456789012/clicks".to_owned(),
+            endpoint: "https://sqs.eu-central-1.amazonaws.com/".to_owned(),
+            region: "eu-central-1".to_owned(),
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
+            session_token: None,
+            timeout_ms: 3_000,
+        }
+    }
+
+    #[test]
+    fn a_call_has_a_message_for_each_batch_and_a_signature() {
+        let now = Timestamp(1_780_315_200_000);
+        let request = request(&queue(), &[b"one", b"two"], now).expect("a request");
+        assert_eq!(
+            String::from_utf8(request.body.clone()).expect("text"),
+            r#"{"QueueUrl":"https://sqs.eu-central-1.amazonaws.com/123456789012/clicks","Entries":[{"Id":"0","MessageBody":"b25l"},{"Id":"1","MessageBody":"dHdv"}]}"#
+        );
+        let header = |name: &str| {
+            let found = request.headers.iter().find(|(its_name, _)| *its_name == name);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        assert_eq!(header("x-amz-date"), "20260601T120000Z");
+        assert_eq!(header("x-amz-target"), "AmazonSQS.SendMessageBatch");
+        let authorization = header("authorization");
+        let scope = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260601/eu-central-1/sqs/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=";
+        assert!(authorization.starts_with(scope), "{authorization}");
+    }
+
+    #[test]
+    fn session_tokens_are_sent_along() {
+        let queue = Queue { session_token: Some("token".to_owned()), ..queue() };
+        let request = request(&queue, &[b"x"], Timestamp(0)).expect("a request");
+        assert!(request.headers.contains(&("x-amz-security-token", "token".to_owned())));
+    }
+
+    #[test]
+    fn each_message_has_its_own_fate() {
+        let answer = |status, body: &str| HttpAnswer {
+            status,
+            signature: None,
+            body: body.as_bytes().to_vec(),
+        };
+        let body = r#"{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"x"}],
+            "Failed":[{"Id":"1","SenderFault":true,"Code":"InvalidMessageContents"},
+                      {"Id":"2","SenderFault":true,"Code":"AccessDenied"},
+                      {"Id":"3","SenderFault":false,"Code":"InternalError","Message":"x"},
+                      {"Id":"9","SenderFault":false,"Code":"InternalError"}]}"#;
+        assert_eq!(
+            fates(&answer(200, body), 5),
+            Some(vec![Fate::Arrived, Fate::Hopeless, Fate::Open, Fate::Open, Fate::Open])
+        );
+        assert_eq!(fates(&answer(500, body), 5), None);
+        assert_eq!(fates(&answer(200, "<html>"), 5), None);
+        assert_eq!(fates(&answer(200, "{}"), 1), Some(vec![Fate::Open]));
+    }
+}
