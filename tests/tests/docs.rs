@@ -79,6 +79,23 @@ fn the_table_of_settings_is_that_of_the_code() {
 }
 
 #[test]
+fn the_table_of_edge_settings_is_that_of_the_code() {
+    let rows: Vec<_> = waypost_outpost::settings::SETTINGS
+        .iter()
+        .map(|setting| {
+            let default = match (setting.default, setting.is_secret) {
+                (_, true) => "secret".to_owned(),
+                ("", false) => String::new(),
+                (default, false) => format!("`{default}`"),
+            };
+            vec![format!("`{}`", setting.name), default, setting.help.to_owned()]
+        })
+        .collect();
+    let table = table(&["Setting", "Default", "What it does"], &rows);
+    generated("docs/edges.md", "edge-settings", &table);
+}
+
+#[test]
 fn the_table_of_answers_is_that_of_the_code() {
     let policy = policy();
     let facts = RequestFacts { host: "go.example.com", path: "/spring", ..RequestFacts::default() };
@@ -276,6 +293,7 @@ fn families() -> BTreeMap<String, bool> {
     // What has labels is told once there is a value.
     metrics.request(Route::Follow, 302, Duration::ZERO);
     metrics.decision("redirect", "rule");
+    metrics.edge_question("resolve", "found");
     let text = metrics.text(&[]);
     let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     kinds

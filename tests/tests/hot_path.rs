@@ -7,6 +7,8 @@ use allocation_counter::measure;
 use waypost_core::facts::{Method, RequestFacts};
 use waypost_core::flow::Source;
 use waypost_core::policy::{Domain, Policy, Secrets};
+use waypost_outpost::settings::EdgeSettings;
+use waypost_outpost::{HttpAnswer, HttpRequest, Outpost, Platform};
 use waypost_shell::cache::{CacheLimits, Cached, RecordCache};
 use waypost_shell::seams::{Failed, LinkReader, Origin, Unlock, Use};
 use waypost_shell::serve;
@@ -128,6 +130,60 @@ fn a_plain_redirect_allocates_its_key_and_its_headers_and_reads_once() {
     });
     assert_eq!(status, 302);
     assert_eq!(one.reads.get(), 1);
+    // The key of the record, and the list of headers.
+    assert_eq!(measured.count_total, 2, "{measured:?}");
+}
+
+/// A platform with one record in its store.
+struct Near(One);
+
+impl Platform for Near {
+    async fn read(&self, _: &str, _: u32) -> Result<Option<Vec<u8>>, Failed> {
+        self.0.reads.set(self.0.reads.get() + 1);
+        Ok(Some(self.0.bytes.clone()))
+    }
+
+    async fn post(&self, _: &HttpRequest) -> Result<HttpAnswer, Failed> {
+        Err(Failed)
+    }
+
+    async fn admits_miss(&self) -> bool {
+        true
+    }
+
+    async fn wait(&self, _: u32) {}
+
+    fn landed(&self, _: u32) {}
+
+    async fn pause(&self, _: u32) {}
+
+    fn now(&self) -> Timestamp {
+        Timestamp(5)
+    }
+}
+
+#[test]
+fn at_an_edge_a_remembered_link_costs_no_more_with_its_click_kept() {
+    let settings = EdgeSettings::read(|name| match name {
+        "waypost_public_url" => Some("https://s.example".to_owned()),
+        "waypost_origin_url" => Some("https://api.example".to_owned()),
+        "waypost_edge_keys" => Some(format!(
+            "check:{0} cookie:{0}{0} origin:{0}{0} sticky:{0}",
+            "00".repeat(16)
+        )),
+        _ => None,
+    });
+    let outpost = Outpost::new(settings.expect("settings"), 7, Timestamp(5));
+    let near = Near(plain());
+    let facts = facts("/hello");
+    let mut follow = || {
+        let followed = outpost.follow(&facts, Timestamp(5), &near, |reply, _| reply.status);
+        assert_eq!(ready(followed), 302);
+    };
+    // The first reads the record; the next ones grow the click buffer to a size that suffices.
+    (0..100).for_each(|_| follow());
+    let measured = measure(&mut follow);
+    assert_eq!(near.0.reads.get(), 1);
     // The key of the record, and the list of headers.
     assert_eq!(measured.count_total, 2, "{measured:?}");
 }

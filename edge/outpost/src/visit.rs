@@ -87,7 +87,7 @@ impl<'a, P: Platform> Visit<'a, P> {
         drop(flight);
     }
 
-    async fn from_edge(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
+    async fn read_edge(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
         self.is_absent.set(false);
         self.fallback.borrow_mut().take();
         self.land();
@@ -105,7 +105,7 @@ impl<'a, P: Platform> Visit<'a, P> {
         }
         let flight = self.outpost.flights.begin(key, self.platform);
         *self.flight.borrow_mut() = Some(flight);
-        match self.from_store(key).await {
+        match self.read_current(key).await {
             Ok(Some(record)) => {
                 // A damaged record is the flow's business, and not worth remembering.
                 match codec::decode(&record).is_ok() {
@@ -126,7 +126,7 @@ impl<'a, P: Platform> Visit<'a, P> {
     }
 
     /// Reads the store, past its own caches if the state knows of something newer.
-    async fn from_store(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
+    async fn read_current(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
         let Outpost { freshness, counts, .. } = self.outpost;
         let age_max_seconds = freshness.borrow().store_age_max_seconds(self.now);
         let mut record = self.read_store(key, age_max_seconds).await?;
@@ -163,7 +163,7 @@ impl<'a, P: Platform> Visit<'a, P> {
         }
     }
 
-    async fn from_origin(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
+    async fn read_origin(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
         if self.is_absent.get() {
             return Ok(None);
         }
@@ -209,8 +209,8 @@ impl<P: Platform> LinkReader for Visit<'_, P> {
 
     async fn read(&self, source: Source, key: &LinkKey) -> Result<Option<Rc<[u8]>>, Failed> {
         match source {
-            Source::Edge => self.from_edge(key.as_str()).await,
-            Source::Origin => self.from_origin(key.as_str()).await,
+            Source::Edge => self.read_edge(key.as_str()).await,
+            Source::Origin => self.read_origin(key.as_str()).await,
         }
     }
 }
