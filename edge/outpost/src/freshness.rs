@@ -11,8 +11,11 @@ use waypost_wire::time::Timestamp;
 /// The state is read again after this time.
 pub(crate) const REFRESH_MS: i64 = 30_000;
 
-/// Without news for this long, long memories are not believed any more.
+/// Without news for this long, long memories are not believed any more, though somebody asked.
 pub(crate) const STATE_BELIEVED_MS: i64 = 120_000;
+
+/// The same where nobody asked because there was no request: asking would have worked.
+pub(crate) const IDLE_BELIEVED_MS: i64 = 45_000;
 
 /// Then a record is believed for this long after it was read.
 pub(crate) const RECORD_BELIEVED_MS: i64 = 60_000;
@@ -159,7 +162,10 @@ impl Freshness {
     }
 
     fn has_news(&self, now: Timestamp) -> bool {
-        (0..=STATE_BELIEVED_MS).contains(&now.ms_since(self.believed_at))
+        let is_within = |since: Timestamp, ms: i64| (0..=ms).contains(&now.ms_since(since));
+        let has_asked = self.asked_at.is_some_and(|at| is_within(at, IDLE_BELIEVED_MS));
+        let believed_ms = if has_asked { STATE_BELIEVED_MS } else { IDLE_BELIEVED_MS };
+        is_within(self.believed_at, believed_ms)
     }
 }
 
@@ -256,6 +262,8 @@ mod tests {
         assert!(freshness.apply(&state(NOW, vec![]), NOW, &mut cache));
         let later = NOW.plus_ms(STATE_BELIEVED_MS + 1);
         assert!(!freshness.has_news(later));
+        assert!(freshness.due(later));
+        assert!(!freshness.has_news(later));
         let older = state(NOW.plus_ms(-1), vec![change("s/old", 4, true)]);
         assert!(freshness.apply(&older, later, &mut cache));
         assert!(freshness.has_news(later));
@@ -275,7 +283,12 @@ mod tests {
     #[test]
     fn without_news_only_young_records_are_believed() {
         let mut freshness = Freshness::new(NOW);
+        let idle = NOW.plus_ms(IDLE_BELIEVED_MS);
+        assert_eq!(freshness.trusted_from(idle), Timestamp(i64::MIN));
+        let idle = idle.plus_ms(1);
+        assert_eq!(freshness.trusted_from(idle), idle.plus_ms(-RECORD_BELIEVED_MS));
         let end = NOW.plus_ms(STATE_BELIEVED_MS);
+        assert!(freshness.due(end));
         assert_eq!(freshness.trusted_from(end), Timestamp(i64::MIN));
         let later = end.plus_ms(1);
         assert_eq!(freshness.trusted_from(later), later.plus_ms(-RECORD_BELIEVED_MS));

@@ -337,8 +337,9 @@ fn when_everything_behind_is_down_what_is_remembered_goes_on() {
     follow(&outpost, &world, "a");
     world.store_fails.set(true);
     world.mood.set(Mood::Down);
-    world.log();
     world.pass(100_000);
+    refresh(&outpost, &world);
+    world.log();
     assert_eq!(follow(&outpost, &world, "a"), sent(A));
     assert_eq!(world.log(), [""; 0], "still believed");
     world.pass(100_000);
