@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::Platform;
 
@@ -11,7 +11,11 @@ pub(crate) struct Flights(RefCell<State>);
 struct State {
     by_key: HashMap<Box<str>, u32>,
     next: u32,
+    /// The last flights that found nothing out. Whoever waited for one looks at once.
+    failed: VecDeque<u32>,
 }
+
+const FAILED_KEPT: usize = 256;
 
 impl Flights {
     /// The flight for a key, if there is one.
@@ -27,6 +31,11 @@ impl Flights {
         state.by_key.insert(key.into(), number);
         Flight { flights: self, platform, key: key.into(), number }
     }
+
+    /// Whether a flight that has landed asked everybody there is, and nobody answered.
+    pub(crate) fn has_failed(&self, number: u32) -> bool {
+        self.0.borrow().failed.contains(&number)
+    }
 }
 
 /// A read under way. Ended by the host half way, it lands too, and the next request reads anew.
@@ -35,6 +44,17 @@ pub(crate) struct Flight<'a, P: Platform> {
     platform: &'a P,
     key: Box<str>,
     number: u32,
+}
+
+impl<P: Platform> Flight<'_, P> {
+    /// Nobody answered: those who wait shall not ask again, one after the other.
+    pub(crate) fn fail(self) {
+        let mut state = self.flights.0.borrow_mut();
+        if state.failed.len() == FAILED_KEPT {
+            state.failed.pop_front();
+        }
+        state.failed.push_back(self.number);
+    }
 }
 
 impl<P: Platform> Drop for Flight<'_, P> {

@@ -403,6 +403,20 @@ fn a_crowd_at_a_cold_link_reads_once() {
 }
 
 #[test]
+fn a_crowd_that_cannot_be_served_asks_once() {
+    let (outpost, world) = (outpost(&[]), World::new());
+    world.store_fails.set(true);
+    world.mood.set(Mood::Down);
+    let crowd = (0..50).map(|_| followed(&outpost, &world, "a"));
+    assert!(block_on(join_all(crowd)).iter().all(|(status, ..)| *status == 503));
+    assert_eq!(world.log(), ["read go.example/a 60", "down"]);
+    // The next visitor asks again.
+    world.mood.set(Mood::Well);
+    world.links.borrow_mut().insert(key("a"), record(1, A));
+    assert_eq!(follow(&outpost, &world, "a"), sent(A));
+}
+
+#[test]
 fn a_crowd_whose_reader_is_gone_reads_on() {
     let (outpost, world) = (outpost(&[]), World::new());
     world.put("a", record(1, A));

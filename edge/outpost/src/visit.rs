@@ -27,6 +27,8 @@ pub(crate) struct Visit<'a, P: Platform> {
     ticket: Cell<Option<Ticket>>,
     /// The memory says that there is no such link; the origin need not be asked again.
     is_absent: Cell<bool>,
+    /// Another request asked store and origin just now, and neither answered.
+    is_hopeless: Cell<bool>,
     /// Seconds since the record that was used was read, if it is not believed any more.
     stale_age_seconds: Cell<Option<i64>>,
 }
@@ -41,6 +43,7 @@ impl<'a, P: Platform> Visit<'a, P> {
             fallback: RefCell::new(None),
             ticket: Cell::new(None),
             is_absent: Cell::new(false),
+            is_hopeless: Cell::new(false),
             stale_age_seconds: Cell::new(None),
         }
     }
@@ -89,6 +92,7 @@ impl<'a, P: Platform> Visit<'a, P> {
 
     async fn read_edge(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
         self.is_absent.set(false);
+        self.is_hopeless.set(false);
         self.fallback.borrow_mut().take();
         self.land();
         let mut remembered = self.remembered(key);
@@ -98,6 +102,10 @@ impl<'a, P: Platform> Visit<'a, P> {
             self.outpost.counts.shared_reads.add(1);
             self.platform.wait(flight).await;
             remembered = self.remembered(key);
+            if remembered.is_none() && self.outpost.flights.has_failed(flight) {
+                self.is_hopeless.set(true);
+                return if self.has_origin() { Err(Failed) } else { self.last_good(key) };
+            }
         }
         if let Some(known) = remembered {
             self.is_absent.set(known.is_none());
@@ -167,6 +175,9 @@ impl<'a, P: Platform> Visit<'a, P> {
         if self.is_absent.get() {
             return Ok(None);
         }
+        if self.is_hopeless.get() {
+            return self.last_good(key);
+        }
         match self.resolve(key).await {
             Ok(record) => {
                 self.keep(key, record.clone());
@@ -194,7 +205,9 @@ impl<'a, P: Platform> Visit<'a, P> {
     /// Nothing could be read: what was, once, is better than no answer, unless it is known to have
     /// been stopped since, and then it was forgotten.
     fn last_good(&self, key: &str) -> Result<Option<Rc<[u8]>>, Failed> {
-        self.land();
+        if let Some(flight) = self.flight.borrow_mut().take() {
+            flight.fail();
+        }
         let kept = self.outpost.cache.borrow_mut().last_good(key);
         let fallback = self.fallback.borrow_mut().take().map(|record| (record, self.now));
         let (record, read_at) = fallback.or(kept).ok_or(Failed)?;
