@@ -16,6 +16,7 @@ mod freshness;
 mod outpost;
 mod platform;
 pub mod settings;
+mod signature;
 mod sqs;
 mod visit;
 

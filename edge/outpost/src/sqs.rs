@@ -1,10 +1,5 @@
 //! Clicks to SQS: one `SendMessageBatch` call, without an SDK.
 
-use std::time::{Duration, SystemTime};
-
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -12,7 +7,10 @@ use waypost_wire::time::Timestamp;
 
 use crate::clicks::Fate;
 use crate::settings::Queue;
-use crate::{HttpAnswer, HttpRequest};
+use crate::{HttpAnswer, HttpRequest, signature};
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+const TARGET: &str = "AmazonSQS.SendMessageBatch";
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -65,12 +63,8 @@ pub(crate) fn request(queue: &Queue, batches: &[&[u8]], now: Timestamp) -> Optio
         .map(|(at, batch)| Entry { id: at.to_string(), message_body: STANDARD.encode(batch) });
     let call = Call { queue_url: &queue.url, entries: entries.collect() };
     let body = serde_json::to_vec(&call).ok()?;
-    let mut headers = vec![
-        ("content-type", "application/x-amz-json-1.0".to_owned()),
-        ("x-amz-target", "AmazonSQS.SendMessageBatch".to_owned()),
-    ];
-    let signed = signature(queue, &headers, &body, now)?;
-    headers.extend(signed);
+    let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)];
+    let headers = signature::sign(queue, headers, &body, now);
     let url = queue.endpoint.clone();
     Some(HttpRequest { url, headers, body, timeout_ms: queue.timeout_ms })
 }
@@ -96,40 +90,6 @@ pub(crate) fn fates(answer: &HttpAnswer, count: usize) -> Option<Vec<Fate>> {
         set(&entry.id, if is_hopeless { Fate::Hopeless } else { Fate::Open });
     }
     Some(fates)
-}
-
-/// The headers of AWS Signature Version 4.
-fn signature(
-    queue: &Queue,
-    headers: &[(&'static str, String)],
-    body: &[u8],
-    now: Timestamp,
-) -> Option<Vec<(&'static str, String)>> {
-    let credentials = Credentials::new(
-        &queue.access_key_id,
-        &queue.secret_access_key,
-        queue.session_token.clone(),
-        None,
-        "waypost",
-    );
-    let identity = credentials.into();
-    let since_epoch = Duration::from_millis(u64::try_from(now.0).ok()?);
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&queue.region)
-        .name("sqs")
-        .time(SystemTime::UNIX_EPOCH + since_epoch)
-        .settings(SigningSettings::default())
-        .build()
-        .ok()?
-        .into();
-    let names = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let request =
-        SignableRequest::new("POST", queue.endpoint.as_str(), names, SignableBody::Bytes(body))
-            .ok()?;
-    let (instructions, _) = sign(request, &parameters).ok()?.into_parts();
-    let (signed, _) = instructions.into_parts();
-    Some(signed.iter().map(|header| (header.name(), header.value().to_owned())).collect())
 }
 
 #[cfg(test)]

@@ -132,6 +132,14 @@ pub struct Queue {
     pub timeout_ms: u32,
 }
 
+impl Queue {
+    /// Host and maybe port of the endpoint.
+    pub(crate) fn host(&self) -> &str {
+        let rest = self.endpoint.split_once("://").map_or(&*self.endpoint, |(_, rest)| rest);
+        rest.trim_end_matches('/')
+    }
+}
+
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Queue").field(&self.url).finish()
