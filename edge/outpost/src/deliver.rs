@@ -39,7 +39,7 @@ impl Outpost {
                 Some(Sink::Origin) => self.to_origin(&mut taken, platform).await?,
                 Some(Sink::Sqs(queue)) => {
                     let bytes: Vec<&[u8]> = taken.parcels.iter().map(|p| &*p.bytes).collect();
-                    let request = sqs::request(queue, &bytes, platform.now()).ok_or(Failed)?;
+                    let request = sqs::request(queue, &bytes, platform.now());
                     let answer = platform.post(&request).await?;
                     let fates = sqs::fates(&answer, taken.parcels.len()).ok_or(Failed)?;
                     taken.settle(|at| fates[at])

@@ -13,6 +13,7 @@ mod counts;
 mod deliver;
 mod flights;
 mod freshness;
+mod json;
 mod outpost;
 mod platform;
 pub mod settings;

@@ -1,72 +1,38 @@
 //! Clicks to SQS: one `SendMessageBatch` call, without an SDK.
 
+use std::fmt::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use waypost_wire::time::Timestamp;
 
 use crate::clicks::Fate;
+use crate::json::Json;
 use crate::settings::Queue;
 use crate::{HttpAnswer, HttpRequest, signature};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "AmazonSQS.SendMessageBatch";
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Call<'a> {
-    queue_url: &'a str,
-    entries: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
-    id: String,
-    message_body: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answered {
-    #[serde(default)]
-    successful: Vec<Successful>,
-    #[serde(default)]
-    failed: Vec<FailedEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Successful {
-    id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct FailedEntry {
-    id: String,
-    sender_fault: bool,
-    #[serde(default)]
-    code: String,
-}
-
 /// Faults that SQS says are the sender's, and that pass: permissions and throttles are mended
 /// without the message changing. Only what the message itself is to blame for is hopeless.
 const HOPELESS: [&str; 3] = ["InvalidMessageContents", "MessageTooLong", "InvalidParameterValue"];
 
 /// The signed call that sends each batch as one message, in base64: SQS carries text only.
-/// `None` if the settings cannot be signed with, which reading them should have found.
-pub(crate) fn request(queue: &Queue, batches: &[&[u8]], now: Timestamp) -> Option<HttpRequest> {
-    let entries = batches
-        .iter()
-        .enumerate()
-        .map(|(at, batch)| Entry { id: at.to_string(), message_body: STANDARD.encode(batch) });
-    let call = Call { queue_url: &queue.url, entries: entries.collect() };
-    let body = serde_json::to_vec(&call).ok()?;
+pub(crate) fn request(queue: &Queue, batches: &[&[u8]], now: Timestamp) -> HttpRequest {
+    // Nothing here needs escaping: settings refuse an address with quotes.
+    let mut body = format!("{{\"QueueUrl\":\"{}\",\"Entries\":[", queue.url);
+    for (at, batch) in batches.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(body, "{comma}{{\"Id\":\"{at}\",\"MessageBody\":\"");
+        STANDARD.encode_string(batch, &mut body);
+        body.push_str("\"}");
+    }
+    body.push_str("]}");
+    let body = body.into_bytes();
     let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)];
     let headers = signature::sign(queue, headers, &body, now);
-    let url = queue.endpoint.clone();
-    Some(HttpRequest { url, headers, body, timeout_ms: queue.timeout_ms })
+    HttpRequest { url: queue.endpoint.clone(), headers, body, timeout_ms: queue.timeout_ms }
 }
 
 /// What became of each message; `None` if the whole call failed.
@@ -74,22 +40,52 @@ pub(crate) fn fates(answer: &HttpAnswer, count: usize) -> Option<Vec<Fate>> {
     if answer.status != 200 {
         return None;
     }
-    let answered: Answered = serde_json::from_slice(&answer.body).ok()?;
     let mut fates = vec![Fate::Open; count];
-    let mut set = |id: &str, fate: Fate| {
-        if let Some(known) = id.parse().ok().and_then(|at: usize| fates.get_mut(at)) {
-            *known = fate;
+    let mut json = Json::new(&answer.body);
+    json.object(|name, json| match name {
+        "Successful" => json.array(|json| {
+            let entry = entry(json)?;
+            set(&mut fates, &entry.id, Fate::Arrived);
+            Some(())
+        }),
+        "Failed" => json.array(|json| {
+            let entry = entry(json)?;
+            let is_hopeless =
+                entry.sender_fault && HOPELESS.iter().any(|end| entry.code.ends_with(end));
+            set(&mut fates, &entry.id, if is_hopeless { Fate::Hopeless } else { Fate::Open });
+            Some(())
+        }),
+        _ => json.skip(),
+    })?;
+    json.is_at_end().then_some(fates)
+}
+
+/// What SQS says of one message.
+#[derive(Default)]
+struct Entry {
+    id: String,
+    sender_fault: bool,
+    code: String,
+}
+
+fn entry(json: &mut Json<'_>) -> Option<Entry> {
+    let mut entry = Entry::default();
+    json.object(|name, json| {
+        match name {
+            "Id" => entry.id = json.string()?,
+            "SenderFault" => entry.sender_fault = json.boolean()?,
+            "Code" => entry.code = json.string()?,
+            _ => json.skip()?,
         }
-    };
-    for entry in answered.successful {
-        set(&entry.id, Fate::Arrived);
+        Some(())
+    })?;
+    Some(entry)
+}
+
+fn set(fates: &mut [Fate], id: &str, fate: Fate) {
+    if let Some(known) = id.parse().ok().and_then(|at: usize| fates.get_mut(at)) {
+        *known = fate;
     }
-    for entry in answered.failed {
-        let is_hopeless =
-            entry.sender_fault && HOPELESS.iter().any(|end| entry.code.ends_with(end));
-        set(&entry.id, if is_hopeless { Fate::Hopeless } else { Fate::Open });
-    }
-    Some(fates)
 }
 
 #[cfg(test)]
@@ -111,7 +107,7 @@ mod tests {
     #[test]
     fn a_call_has_a_message_for_each_batch_and_a_signature() {
         let now = Timestamp(1_780_315_200_000);
-        let request = request(&queue(), &[b"one", b"two"], now).expect("a request");
+        let request = request(&queue(), &[b"one", b"two"], now);
         assert_eq!(
             String::from_utf8(request.body.clone()).expect("text"),
             r#"{"QueueUrl":"https://sqs.eu-central-1.amazonaws.com/123456789012/clicks","Entries":[{"Id":"0","MessageBody":"b25l"},{"Id":"1","MessageBody":"dHdv"}]}"#
@@ -130,7 +126,7 @@ mod tests {
     #[test]
     fn session_tokens_are_sent_along() {
         let queue = Queue { session_token: Some("token".to_owned()), ..queue() };
-        let request = request(&queue, &[b"x"], Timestamp(0)).expect("a request");
+        let request = request(&queue, &[b"x"], Timestamp(0));
         assert!(request.headers.contains(&("x-amz-security-token", "token".to_owned())));
     }
 

@@ -252,7 +252,8 @@ fn unhex(hex: &str, to: &mut [u8]) -> bool {
 fn base_url(text: &str, has_path: bool) -> Option<String> {
     let rest = text.strip_prefix("https://").or(text.strip_prefix("http://"))?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte));
     let is_right = is_authority(authority)
         && (has_path || path.is_empty())
         && is_plain(path)
