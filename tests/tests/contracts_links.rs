@@ -31,6 +31,11 @@ macro_rules! kept {
 }
 
 kept! {
+    changes:
+        changes_have_a_start_and_a_limit,
+        every_write_is_told_latest_first,
+        only_what_was_stopped_is_told_as_stopped,
+        purged_links_vanish_from_the_changes;
     contention:
         leases_never_overlap,
         one_idempotency_key_makes_one_link,

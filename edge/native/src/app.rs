@@ -19,9 +19,12 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use waypost_service::ambient::Draws;
 use waypost_service::api::{self, BODY_MAX_BYTES, Caller, Handled};
+use waypost_service::edge;
 use waypost_service::links::Service;
 use waypost_service::problem::{Kind, Problem};
+use waypost_wire::origin::QUESTION_MAX_BYTES;
 
+use crate::edge::Edges;
 use crate::follow::Follow;
 use crate::health::Health;
 use crate::host::NativeHost;
@@ -41,17 +44,28 @@ pub struct App {
     health: Health,
     metrics: Arc<Metrics>,
     api: BoxCloneSyncService<Request<Bytes>, Response<Body>, Infallible>,
+    edges: Arc<Edges>,
+    /// Threads of the API and of edges.
+    threads: Handle,
     body_timeout: Duration,
     service: Arc<Service<NativeHost>>,
 }
 
 impl App {
     /// Puts the parts together.
-    pub fn new(follow: Follow, health: Health, api: Handle, cors_origins: &[String]) -> Self {
+    pub fn new(
+        follow: Follow,
+        edges: Edges,
+        health: Health,
+        threads: Handle,
+        cors_origins: &[String],
+    ) -> Self {
         let service = Arc::clone(&follow.service);
         Self {
             metrics: Arc::clone(&follow.metrics),
-            api: api_service(Arc::clone(&service), api, cors_origins),
+            api: api_service(Arc::clone(&service), threads.clone(), cors_origins),
+            edges: Arc::new(edges),
+            threads,
             body_timeout: follow.body_timeout,
             follow,
             health,
@@ -65,6 +79,7 @@ impl App {
             "/metrics" => {
                 (Route::Metrics, self.health.metrics(&self.service, peer, request.headers()).await)
             }
+            path if path.starts_with(edge::PATH_PREFIX) => (Route::Edge, self.edge(request).await),
             path if path == "/api" || path.starts_with("/api/") => {
                 (Route::Api, self.api(request).await)
             }
@@ -74,24 +89,48 @@ impl App {
 
     async fn api(&self, request: Request<Incoming>) -> Response<Body> {
         let id = RequestId(self.request_id());
-        let (mut parts, body) = request.into_parts();
-        let collected = Limited::new(body, BODY_MAX_BYTES).collect();
-        let body = match tokio::time::timeout(self.body_timeout, collected).await {
-            Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let detail = format!("the body has more than {BODY_MAX_BYTES} bytes");
-                return problem(Kind::BodyTooLarge, &detail, &id.0);
-            }
-            Ok(Err(_)) => return problem(Kind::MalformedJson, "the body ended early", &id.0),
-            Err(_) => {
-                return problem(Kind::RequestTimeout, "the body did not arrive in time", &id.0);
-            }
+        let collected = self.collected(request, BODY_MAX_BYTES).await;
+        let mut request = match collected {
+            Ok(request) => request,
+            Err(fault) => return fault.answer(Kind::MalformedJson, &id.0),
         };
-        parts.extensions.insert(id);
-        let request = Request::from_parts(parts, body);
+        request.extensions_mut().insert(id);
         match self.api.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
+        }
+    }
+
+    /// Edges are programs of ours: no browser asks, and what is asked and answered is packed.
+    async fn edge(&self, request: Request<Incoming>) -> Response<Body> {
+        let id = self.request_id();
+        let request = match self.collected(request, QUESTION_MAX_BYTES).await {
+            Ok(request) => request,
+            Err(fault) => return fault.answer(Kind::MalformedQuestion, &id),
+        };
+        let (edges, request_id) = (Arc::clone(&self.edges), id.clone());
+        let answered =
+            self.threads.spawn(async move { edges.answer(request, request_id).await }).await;
+        let mut response = resume(answered);
+        identify(&mut response, &id);
+        response.map(|body| Either::Left(Full::new(body)))
+    }
+
+    /// The request with its whole body.
+    async fn collected(
+        &self,
+        request: Request<Incoming>,
+        bytes_max: usize,
+    ) -> Result<Request<Bytes>, BodyFault> {
+        let (parts, body) = request.into_parts();
+        let collected = Limited::new(body, bytes_max).collect();
+        match tokio::time::timeout(self.body_timeout, collected).await {
+            Ok(Ok(collected)) => Ok(Request::from_parts(parts, collected.to_bytes())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(BodyFault::TooLarge { bytes_max })
+            }
+            Ok(Err(_)) => Err(BodyFault::CutOff),
+            Err(_) => Err(BodyFault::Late),
         }
     }
 
@@ -115,6 +154,29 @@ impl Handler for App {
         });
         self.metrics.request(route, response.status().as_u16(), since.elapsed());
         response
+    }
+}
+
+/// Why a request has no whole body.
+enum BodyFault {
+    CutOff,
+    Late,
+    TooLarge { bytes_max: usize },
+}
+
+impl BodyFault {
+    /// `cut_off`: what a body is that ended early.
+    fn answer(&self, cut_off: Kind, request_id: &str) -> Response<Body> {
+        match self {
+            Self::CutOff => problem(cut_off, "the body ended early", request_id),
+            Self::Late => {
+                problem(Kind::RequestTimeout, "the body did not arrive in time", request_id)
+            }
+            Self::TooLarge { bytes_max } => {
+                let detail = format!("the body has more than {bytes_max} bytes");
+                problem(Kind::BodyTooLarge, &detail, request_id)
+            }
+        }
     }
 }
 
@@ -165,10 +227,15 @@ async fn answer(service: &Service<NativeHost>, request: Request<Bytes>) -> Respo
         }
         _ => tracing::info!(request_id, %method, route, status, duration_ms, key_id),
     }
+    identify(&mut response, &request_id);
+    response
+}
+
+/// Tells the caller what the log knows the request by.
+fn identify<T>(response: &mut Response<T>, request_id: &str) {
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
-    response
 }
 
 /// `None` if no origin may call: then nothing about CORS is answered.
@@ -205,9 +272,7 @@ fn problem(kind: Kind, detail: &str, request_id: &str) -> Response<Body> {
     let problem = Problem::new(kind, detail);
     let body = Bytes::from(problem.to_json(request_id));
     let mut response = plain(problem.status(), "application/problem+json", body);
-    if let Ok(value) = HeaderValue::try_from(request_id) {
-        response.headers_mut().insert("x-request-id", value);
-    }
+    identify(&mut response, request_id);
     response
 }
 

@@ -176,7 +176,7 @@ const SKIPPED_CODES: i64 = 10_000_000;
 /// Opened for writing, though nothing is written: the last connection to close then takes the files
 /// of the log away again, which would else stay and belong to whoever made the backup. Where the
 /// file cannot be written, it is only read.
-fn open_source(from: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_source(from: &Path) -> rusqlite::Result<Connection> {
     let open = |flags| Connection::open_with_flags(from, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     open(OpenFlags::SQLITE_OPEN_READ_WRITE).or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
 }

@@ -42,7 +42,7 @@ pub struct Follow {
     /// Keys of visitor hashes.
     pub salts: Arc<Salts>,
     /// Tries at passwords.
-    pub attempts: Attempts,
+    pub attempts: Arc<Attempts>,
     /// Who is believed about clients.
     pub trust: Trust,
     /// Most time for a form to arrive.

@@ -11,6 +11,8 @@ pub mod backup;
 pub mod cli;
 pub mod clicks;
 pub mod counting;
+pub mod edge;
+pub mod export;
 pub mod facts;
 pub mod follow;
 pub mod geo;

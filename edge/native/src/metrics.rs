@@ -21,6 +21,8 @@ const DURATION_SECONDS: [f64; 12] =
 pub enum Route {
     /// The API.
     Api,
+    /// A question of an edge.
+    Edge,
     /// A link, or a page in its place.
     Follow,
     /// `/health`.
@@ -41,12 +43,19 @@ struct DecisionLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuestionLabels {
+    question: &'static str,
+    outcome: &'static str,
+}
+
 /// Counters that events move, and gauges that [`Metrics::text`] is handed.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Histogram>,
     decisions: Family<DecisionLabels, Counter>,
+    questions: Family<QuestionLabels, Counter>,
     clicks: Counter,
     panics: Counter,
     readings: Vec<(&'static str, Reading)>,
@@ -92,6 +101,7 @@ impl Default for Metrics {
             Histogram::new(DURATION_SECONDS)
         });
         let decisions = Family::<DecisionLabels, Counter>::default();
+        let questions = Family::<QuestionLabels, Counter>::default();
         let (clicks, panics) = (Counter::default(), Counter::default());
         registry.register_with_unit(
             "http_request_duration",
@@ -103,6 +113,11 @@ impl Default for Metrics {
             "decisions",
             "Requests for links by decision and reason",
             decisions.clone(),
+        );
+        registry.register(
+            "edge_questions",
+            "Questions of edges by question and outcome",
+            questions.clone(),
         );
         registry.register(
             "link_clicks",
@@ -125,7 +140,7 @@ impl Default for Metrics {
             registry.register(name, help, gauge.clone());
             readings.push((name, Reading::Gauge(gauge)));
         }
-        Self { registry, requests, decisions, clicks, panics, readings }
+        Self { registry, requests, decisions, questions, clicks, panics, readings }
     }
 }
 
@@ -138,6 +153,11 @@ impl Metrics {
     /// A link was decided on.
     pub fn decision(&self, decision: &'static str, reason: &'static str) {
         self.decisions.get_or_create(&DecisionLabels { decision, reason }).inc();
+    }
+
+    /// An edge was answered.
+    pub fn edge_question(&self, question: &'static str, outcome: &'static str) {
+        self.questions.get_or_create(&QuestionLabels { question, outcome }).inc();
     }
 
     /// A click was accepted.
@@ -179,12 +199,14 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request(Route::Follow, 302, Duration::from_micros(80));
         metrics.decision("redirect", "destination");
+        metrics.edge_question("resolve", "found");
         metrics.click();
         let text = metrics.text(&[("cache_hits", 3.0), ("cache_bytes", 1.5)]);
         for line in [
             "link_clicks_total 1",
             "http_request_duration_seconds_bucket{le=\"0.0001\",route=\"Follow\",status=\"302\"} 1",
             "decisions_total{decision=\"redirect\",reason=\"destination\"} 1",
+            "edge_questions_total{question=\"resolve\",outcome=\"found\"} 1",
             "cache_hits_total 3",
             "cache_bytes 1.5",
             "# EOF",

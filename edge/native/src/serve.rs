@@ -14,12 +14,13 @@ use waypost_service::keys::{self, KeyStore, Role};
 use waypost_service::links::Service;
 use waypost_service::seams::StoreError;
 use waypost_shell::cache::CacheLimits;
+use waypost_wire::origin::sign::OriginKey;
 
 use crate::ambient::Ambient;
 use crate::app::App;
-use crate::attempts::Attempts;
 use crate::clicks::{self, Clicks};
 use crate::counting::Counting;
+use crate::edge::Edges;
 use crate::facts::Trust;
 use crate::follow::Follow;
 use crate::geo::GeoIp;
@@ -31,7 +32,7 @@ use crate::records::Records;
 use crate::salts::Salts;
 use crate::server::{self, Limits};
 use crate::settings::Settings;
-use crate::sqlite::{Db, DbOptions, FILE_NAME, OpenError};
+use crate::sqlite::{Db, DbOptions, FILE_NAME, OpenError, Secrets};
 
 /// Threads of the API and of jobs: apart from those of visitors, and few, as most of their work
 /// waits.
@@ -116,7 +117,8 @@ pub async fn start(
     let journal = prepare(&settings.data_dir)?;
     let db = Db::open(&settings.data_dir.join(FILE_NAME), &DbOptions::default())?;
     let geoip = open_geoip(settings.geoip.as_deref())?;
-    let service = control_plane(&settings, &ambient, &db).await?;
+    let secrets = db.secrets(&ambient).await?;
+    let service = control_plane(&settings, &ambient, &db, &secrets)?;
     let source = u64::from_le_bytes(random(&ambient));
     let counting = Arc::new(Counting::new(db.clone(), source, ambient));
 
@@ -143,22 +145,20 @@ pub async fn start(
         metrics: Arc::default(),
         has_geoip: geoip.is_some(),
     };
+    let (key, metrics) = (OriginKey::new(secrets.origin), Arc::clone(&health.metrics));
+    let edges = Edges { service: Arc::clone(&service), attempts: Arc::default(), key, metrics };
     let follow = Follow {
         records: Arc::clone(&service.host.records),
         service,
         clicks: Arc::clone(&clicks),
         salts,
-        attempts: Attempts::default(),
-        trust: Trust {
-            proxies: settings.trusted_proxies.clone(),
-            geo_headers: settings.geo_headers,
-            geoip,
-        },
+        attempts: Arc::clone(&edges.attempts),
+        trust: trust(&settings, geoip),
         body_timeout: seconds(settings.request_timeout_seconds),
         metrics: Arc::clone(&health.metrics),
     };
     let api = Threads::start()?;
-    let app = Arc::new(App::new(follow, health, api.handle(), &settings.cors_origins));
+    let app = Arc::new(App::new(follow, edges, health, api.handle(), &settings.cors_origins));
     let delivery = tokio::spawn(Arc::clone(&counting).deliver_all(leftovers, batches));
     let jobs = jobs.spawn(&api.handle());
     let limits = Limits {
@@ -177,13 +177,13 @@ pub async fn start(
 }
 
 /// The control plane on `db`, with the cache in front of it.
-async fn control_plane(
+fn control_plane(
     settings: &Settings,
     ambient: &Ambient,
     db: &Db,
+    secrets: &Secrets,
 ) -> Result<Arc<Service<NativeHost>>, StartError> {
-    let secrets = db.secrets(ambient).await?;
-    let (ids, codes) = plan::generators(settings, &secrets).ok_or(StartError::Machine)?;
+    let (ids, codes) = plan::generators(settings, secrets).ok_or(StartError::Machine)?;
     let limits = CacheLimits {
         bytes_max: settings.cache_max_bytes,
         missing_ttl_ms: i64::from(settings.missing_ttl_seconds) * 1_000,
@@ -192,8 +192,8 @@ async fn control_plane(
     let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
     Ok(Arc::new(Service::new(
         NativeHost { ambient: ambient.clone(), db: db.clone(), records },
-        plan::policy(settings, &secrets),
-        plan::draft_rules(settings, &secrets),
+        plan::policy(settings, secrets),
+        plan::draft_rules(settings, secrets),
         plan::service_settings(settings),
         ids,
         codes,
@@ -233,6 +233,12 @@ fn prepare(data_dir: &Path) -> Result<PathBuf, StartError> {
     make(data_dir)?;
     make(&journal)?;
     Ok(journal)
+}
+
+/// Who is believed about clients.
+fn trust(settings: &Settings, geoip: Option<GeoIp>) -> Trust {
+    let (proxies, geo_headers) = (settings.trusted_proxies.clone(), settings.geo_headers);
+    Trust { proxies, geo_headers, geoip }
 }
 
 fn open_geoip(path: Option<&Path>) -> Result<Option<GeoIp>, StartError> {

@@ -16,6 +16,7 @@ mod condition;
 pub mod counting;
 pub mod destination;
 pub mod draft;
+pub mod edge;
 mod id;
 pub mod keys;
 pub mod links;

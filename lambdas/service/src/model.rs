@@ -102,6 +102,12 @@ impl Link {
         }
     }
 
+    /// Whether it redirects at no time, as it was deleted, blocked or disabled: the state of its
+    /// record is not `Live`.
+    pub const fn is_stopped(&self) -> bool {
+        self.deleted_at.is_some() || self.blocked.is_some() || self.disabled
+    }
+
     /// The next moment at which [`Link::state`] changes by itself, if any.
     pub fn next_transition(&self, now: Timestamp) -> Option<Timestamp> {
         [self.starts_at, self.expires_at].into_iter().flatten().filter(|at| now < *at).min()

@@ -193,6 +193,8 @@ pub enum Kind {
     InvalidRequest,
     /// The body is no JSON.
     MalformedJson,
+    /// The body is no question that edges ask.
+    MalformedQuestion,
     /// The resource does not have this method.
     MethodNotAllowed,
     /// No media type the caller accepts can be given.
@@ -255,7 +257,7 @@ const fn about(
 
 impl Kind {
     /// Every kind, by name.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BodyTooLarge,
         Self::ExternalIdTaken,
         Self::Forbidden,
@@ -266,6 +268,7 @@ impl Kind {
         Self::InvalidParameter,
         Self::InvalidRequest,
         Self::MalformedJson,
+        Self::MalformedQuestion,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::NotFound,
@@ -299,6 +302,7 @@ impl Kind {
             Self::InvalidParameter => about("invalid-parameter", "Query parameter is not valid", 400, Caller, "See errors for what would be right."),
             Self::InvalidRequest => about("invalid-request", "Request is not valid", 422, Caller, "See errors: every field at fault is listed with what would be right."),
             Self::MalformedJson => about("malformed-json", "Body is no JSON", 400, Caller, "Send a JSON object (RFC 8259) in UTF-8."),
+            Self::MalformedQuestion => about("malformed-question", "Body is no question of an edge", 400, Caller, "Bring the edge and its origin to the same version of Waypost."),
             Self::MethodNotAllowed => about("method-not-allowed", "Method is not allowed", 405, Caller, "Use a method of the Allow header."),
             Self::NotAcceptable => about("not-acceptable", "No acceptable media type", 406, Caller, "Accept application/json."),
             Self::NotFound => about("not-found", "Not found", 404, Caller, "Check domain, slug and spelling."),

@@ -2,6 +2,7 @@
 //! an implementation proves `Send` where its host asks for it.
 
 use waypost_wire::key::LinkKey;
+use waypost_wire::record::Generation;
 use waypost_wire::time::Timestamp;
 
 use crate::model::{Link, LinkId, LinkState};
@@ -131,6 +132,19 @@ pub enum Due {
     Unused,
 }
 
+/// A link that was written, as edges are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// When it was last written.
+    pub at: Timestamp,
+    /// The key of its record.
+    pub key: LinkKey,
+    /// Which writing of which link its record is.
+    pub generation: Generation,
+    /// [`Link::is_stopped`].
+    pub stopped: bool,
+}
+
 /// How taking one use of a limited link ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
@@ -183,6 +197,10 @@ pub trait LinkStore {
         after: Option<(Timestamp, LinkId)>,
         limit: usize,
     ) -> Result<Vec<(Timestamp, StoredLink)>, StoreError>;
+
+    /// Links last written after `after`, deleted ones included, latest first and then by descending
+    /// id, at most `limit`. A link that was purged is no link any more.
+    async fn changed(&self, after: Timestamp, limit: usize) -> Result<Vec<Changed>, StoreError>;
 
     /// Writes the state column that lists filter by, after a transition.
     async fn settle(&self, id: LinkId, now: Timestamp) -> Result<(), StoreError>;

@@ -1,5 +1,6 @@
 //! The contract of `LinkStore`. Every function is given an empty store.
 
+pub mod changes;
 pub mod contention;
 pub mod due;
 pub mod lists;

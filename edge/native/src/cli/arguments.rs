@@ -3,14 +3,14 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::serve::ServeArgs;
-use super::{backup, cleanup, doctor, import, keys, link, recount, restore, stats};
+use super::{backup, cleanup, doctor, edge, import, keys, link, recount, restore, stats};
 
 const ABOUT: &str = "\
 Short links on your own domain: create, follow, count, clean up.
 
 Without a command, `waypost` starts the server (see `waypost serve --help` for its settings).
 link, stats, recount, cleanup, import and keys talk to a running server, at --url and with --key;
-backup, restore and doctor work on its data directory.";
+backup, restore, doctor and edge work on its data directory.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +60,9 @@ pub(super) enum Command {
     Import(import::ImportArgs),
     /// Check a data directory and a running server
     Doctor(doctor::DoctorArgs),
+    /// Print what edges far from the server need: links, keys, variables
+    #[command(subcommand)]
+    Edge(edge::Command),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),

@@ -12,6 +12,7 @@ mod cleanup;
 mod client;
 mod config;
 mod doctor;
+mod edge;
 mod failure;
 mod import;
 mod keys;
@@ -69,6 +70,7 @@ fn dispatch(command: Command, surroundings: &mut Surroundings<'_>) -> Result<(),
         Command::Backup(args) => args.run(surroundings),
         Command::Cleanup(args) => args.run(surroundings),
         Command::Doctor(args) => args.run(surroundings),
+        Command::Edge(command) => command.run(surroundings),
         Command::Import(args) => args.run(surroundings),
         Command::Keys(command) => command.run(surroundings),
         Command::Link(command) => command.run(surroundings),

@@ -27,6 +27,11 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// No flags but maybe that of the file.
+    pub(super) const fn in_file(config: Option<PathBuf>) -> Self {
+        Self { config, flags: BTreeMap::new() }
+    }
+
     /// All settings, from flags, variables and the file.
     pub(super) fn settings(self, surroundings: &mut Surroundings<'_>) -> Result<Settings, Failure> {
         let (file, mut faults) = match config::read(self.config.as_deref(), surroundings) {

@@ -3,14 +3,15 @@
 use rusqlite::{Connection, OptionalExtension};
 use waypost_service::model::{Link, LinkId};
 use waypost_service::seams::{
-    Created, Due, Idempotency, LinkStore, ListQuery, Page, StoreError, StoredLink, Updated, Use,
+    Changed, Created, Due, Idempotency, LinkStore, ListQuery, Page, StoreError, StoredLink,
+    Updated, Use,
 };
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
 use super::error::damaged;
 use super::rows::{self, row_id};
-use super::{Db, due, list};
+use super::{Db, changed, due, list};
 
 impl LinkStore for Db {
     async fn create(
@@ -36,7 +37,9 @@ impl LinkStore for Db {
     }
 
     async fn link_by_id(&self, id: LinkId) -> Result<Option<StoredLink>, StoreError> {
-        self.read_now(|connection| rows::by_id(connection, row_id(id)?))
+        // No link has an id that does not fit.
+        let Ok(id) = row_id(id) else { return Ok(None) };
+        self.read_now(|connection| rows::by_id(connection, id))
     }
 
     async fn update(
@@ -64,6 +67,10 @@ impl LinkStore for Db {
         limit: usize,
     ) -> Result<Vec<(Timestamp, StoredLink)>, StoreError> {
         self.read(move |connection| due::due(connection, kind, until, after, limit)).await
+    }
+
+    async fn changed(&self, after: Timestamp, limit: usize) -> Result<Vec<Changed>, StoreError> {
+        self.read(move |connection| changed::changed(connection, after, limit)).await
     }
 
     async fn settle(&self, id: LinkId, now: Timestamp) -> Result<(), StoreError> {

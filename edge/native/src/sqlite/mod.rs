@@ -3,6 +3,7 @@
 //! In scope: opening and migrating the file, durable writes in groups, reads that never wait for
 //! writes, and the stores of the control plane on top. Out of scope: what is stored and why.
 
+pub(crate) mod changed;
 mod counters;
 mod due;
 mod error;
@@ -14,7 +15,7 @@ pub(crate) mod open;
 mod plans;
 mod readers;
 mod rows;
-mod secrets;
+pub(crate) mod secrets;
 mod warm;
 mod writer;
 

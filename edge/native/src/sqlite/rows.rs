@@ -19,15 +19,20 @@ pub(super) use stored_columns;
 
 /// Reads a stored link from the columns of [`stored_columns`], the first of them at `first`.
 pub(super) fn stored(row: &Row<'_>, first: usize) -> rusqlite::Result<StoredLink> {
-    let key: String = row.get(first)?;
-    let (domain, slug) =
-        key.split_once('/').ok_or_else(|| damaged(format!("key {key:?} has no slash")))?;
     Ok(StoredLink {
-        key: LinkKey::new(domain, slug, false),
+        key: key(row, first)?,
         record: row.get(first + 1)?,
         recompile_at: row.get::<_, Option<i64>>(first + 2)?.map(Timestamp),
         link: link(row, first + 3)?,
     })
+}
+
+/// Reads the key of a record.
+pub(super) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<LinkKey> {
+    let key: String = row.get(column)?;
+    let (domain, slug) =
+        key.split_once('/').ok_or_else(|| damaged(format!("key {key:?} has no slash")))?;
+    Ok(LinkKey::new(domain, slug, false))
 }
 
 /// Reads a link from its `doc`.

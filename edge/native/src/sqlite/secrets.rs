@@ -1,6 +1,6 @@
 //! Keys of the installation, made once.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use waypost_service::ambient::Entropy;
 use waypost_service::seams::StoreError;
 
@@ -13,6 +13,8 @@ pub struct Secrets {
     pub check: [u8; 16],
     /// Of the cookies that remember a password.
     pub cookie: [u8; 32],
+    /// Of signatures between edges and this installation as their origin.
+    pub origin: [u8; 32],
     /// Of the scrambling of sequence codes.
     pub sequence: [u8; 16],
     /// Of the choice between weighted destinations.
@@ -31,12 +33,13 @@ impl Db {
     /// # Errors
     /// If the database fails, or holds a key of another length.
     pub async fn secrets(&self, entropy: &impl Entropy) -> Result<Secrets, StoreError> {
-        let (check, cookie, sequence, sticky) =
-            (fresh(entropy), fresh(entropy), fresh(entropy), fresh(entropy));
+        let (check, cookie, origin) = (fresh(entropy), fresh(entropy), fresh(entropy));
+        let (sequence, sticky) = (fresh(entropy), fresh(entropy));
         self.write(move |connection| {
             Ok(Secrets {
                 check: kept(connection, "check", check)?,
                 cookie: kept(connection, "cookie", cookie)?,
+                origin: kept(connection, "origin", origin)?,
                 sequence: kept(connection, "sequence", sequence)?,
                 sticky: kept(connection, "sticky", sticky)?,
             })
@@ -44,6 +47,28 @@ impl Db {
         .await
     }
 }
+
+/// The keys that are there; `None` if one is missing, as no server of this version has started yet.
+pub(crate) fn stored(connection: &Connection) -> rusqlite::Result<Option<Secrets>> {
+    fn key<const N: usize>(
+        connection: &Connection,
+        name: &str,
+    ) -> rusqlite::Result<Option<[u8; N]>> {
+        connection.query_row(SELECT, [name], |row| row.get(0)).optional()
+    }
+    let (Some(check), Some(cookie), Some(origin), Some(sequence), Some(sticky)) = (
+        key(connection, "check")?,
+        key(connection, "cookie")?,
+        key(connection, "origin")?,
+        key(connection, "sequence")?,
+        key(connection, "sticky")?,
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(Secrets { check, cookie, origin, sequence, sticky }))
+}
+
+const SELECT: &str = "SELECT value FROM secrets WHERE name = ?1";
 
 fn fresh<const N: usize>(entropy: &impl Entropy) -> [u8; N] {
     let mut key = [0; N];
@@ -59,7 +84,7 @@ fn kept<const N: usize>(
 ) -> rusqlite::Result<[u8; N]> {
     connection
         .execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", (name, fresh))?;
-    connection.query_row("SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get(0))
+    connection.query_row(SELECT, [name], |row| row.get(0))
 }
 
 #[cfg(test)]
@@ -82,6 +107,8 @@ mod tests {
         let second = db.secrets(&Ambient::system()).await.expect("keys");
         assert_eq!(first.check, second.check);
         assert_eq!(first.cookie, second.cookie);
+        assert_eq!(first.origin, second.origin);
+        assert_ne!(first.origin, first.cookie);
         assert_eq!(first.sequence, second.sequence);
         assert_eq!(first.sticky, second.sticky);
         assert_ne!(first.check, first.sticky);

@@ -11,6 +11,7 @@ mod cleaning;
 mod commands;
 mod counting;
 mod crash;
+mod edges;
 mod first_minute;
 mod following;
 mod http;

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test that fails says what it expected")]
 
 mod doctor;
+mod edge;
 mod importing;
 mod keys;
 mod links;

@@ -24,7 +24,10 @@ pub(crate) struct Waypost {
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: ExitCode,
+    /// The result; what is no UTF-8 in it, replaced.
     pub(crate) out: String,
+    /// The result.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) err: String,
     /// What the server would have been started with.
     pub(crate) served: Option<Settings>,
@@ -76,8 +79,8 @@ impl Waypost {
             served = Some(settings);
             ExitCode::from(42)
         });
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Done { code, out: text(out), err: text(err), served }
+        let err = String::from_utf8(err).expect("UTF-8");
+        Done { code, out: String::from_utf8_lossy(&out).into_owned(), bytes: out, err, served }
     }
 }
 

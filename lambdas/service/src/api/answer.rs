@@ -48,7 +48,7 @@ pub(super) fn with(
 }
 
 /// A problem document, with the headers that belong to its kind.
-pub(super) fn problem(problem: &Problem, request_id: &str) -> Response<Bytes> {
+pub(crate) fn problem(problem: &Problem, request_id: &str) -> Response<Bytes> {
     let status =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_bytes(status, problem.to_json(request_id));

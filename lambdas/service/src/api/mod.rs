@@ -4,7 +4,7 @@
 //! document (RFC 9457). Nothing is cached. Checks come in this order: does it exist, can it be
 //! done, who asks, may they, can we talk to each other, is the body right.
 
-mod answer;
+pub(crate) mod answer;
 mod auth;
 mod body;
 mod cleanup;
@@ -159,7 +159,7 @@ async fn dispatch<H: Host>(
 }
 
 /// What HEAD is answered (RFC 9110 9.3.2): the headers of GET, its length among them.
-fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
+pub(crate) fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
     let length = HeaderValue::from(response.body().len());
     if response.status() != http::StatusCode::NOT_MODIFIED {
         response.headers_mut().insert(CONTENT_LENGTH, length);

@@ -209,3 +209,22 @@ fn looks_are_for_hosts_that_look_different() {
     let looks = looks("https://xn--bcher-kva.s.example/").expect("looks different");
     assert_eq!(looks.display, "https://bücher.s.example/");
 }
+
+#[test]
+fn a_stopped_link_is_one_whose_record_is_not_live() {
+    let plain = Link { disabled: false, ..full_link() };
+    let links = [
+        (plain.clone(), false),
+        (Link { used_up: true, expires_at: Some(NOW), ..plain.clone() }, false),
+        (Link { disabled: true, ..plain.clone() }, true),
+        (Link { blocked: Some(Block::Abuse), ..plain.clone() }, true),
+        (Link { blocked: Some(Block::Legal), ..plain.clone() }, true),
+        (Link { deleted_at: Some(NOW), ..plain }, true),
+    ];
+    for (link, stopped) in links {
+        assert_eq!(link.is_stopped(), stopped, "{link:?}");
+        let compiled = compile(&link, NOW).expect("compiles");
+        let record = decode(&compiled.record).expect("a record");
+        assert_eq!(record.state != LinkState::Live, stopped, "{link:?}");
+    }
+}

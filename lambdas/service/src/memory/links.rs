@@ -1,15 +1,17 @@
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use waypost_wire::key::LinkKey;
+use waypost_wire::record::Generation;
 use waypost_wire::time::Timestamp;
 
 use super::lock;
 use crate::listing::{Filters, LIMIT_MAX, Position};
 use crate::model::{Link, LinkId};
 use crate::seams::{
-    Created, Due, Idempotency, LinkStore, ListQuery, Page, Sort, StoreError, StoredLink, Updated,
-    Use,
+    Changed, Created, Due, Idempotency, LinkStore, ListQuery, Page, Sort, StoreError, StoredLink,
+    Updated, Use,
 };
 
 /// Links in memory.
@@ -197,6 +199,20 @@ impl LinkStore for MemoryLinks {
         due.sort_by_key(|(at, stored)| (*at, stored.link.id));
         due.truncate(limit);
         Ok(due.into_iter().map(|(at, stored)| (at, stored.clone())).collect())
+    }
+
+    async fn changed(&self, after: Timestamp, limit: usize) -> Result<Vec<Changed>, StoreError> {
+        let state = lock(&self.0);
+        let mut written: Vec<&StoredLink> = state.links.values().map(|e| &e.stored).collect();
+        written.retain(|stored| after < stored.link.updated_at);
+        written.sort_by_key(|stored| Reverse((stored.link.updated_at, stored.link.id)));
+        let changed = |StoredLink { link, key, .. }: &StoredLink| Changed {
+            at: link.updated_at,
+            key: key.clone(),
+            generation: Generation { link_id: link.id.0, version: link.version },
+            stopped: link.is_stopped(),
+        };
+        Ok(written.into_iter().take(limit).map(changed).collect())
     }
 
     async fn settle(&self, id: LinkId, now: Timestamp) -> Result<(), StoreError> {

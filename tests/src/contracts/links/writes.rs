@@ -80,7 +80,9 @@ pub async fn a_link_is_read_back_whole(store: &impl LinkStore) {
     for (domain, slug) in [("s.example", "SLUG-2"), ("t.example", "slug-2"), ("s.example", "")] {
         assert_eq!(store.link(&LinkKey::new(domain, slug, false)).await, Ok(None));
     }
-    assert_eq!(store.link_by_id(LinkId(3)).await, Ok(None));
+    for id in [3, 1 << 63, u64::MAX] {
+        assert_eq!(store.link_by_id(LinkId(id)).await, Ok(None));
+    }
 }
 
 /// A key that a link has is refused, whoever asks, and nothing is written.
