@@ -167,10 +167,9 @@ fn at_an_edge_a_remembered_link_costs_no_more_with_its_click_kept() {
     let settings = EdgeSettings::read(|name| match name {
         "waypost_public_url" => Some("https://s.example".to_owned()),
         "waypost_origin_url" => Some("https://api.example".to_owned()),
-        "waypost_edge_keys" => Some(format!(
-            "check:{0} cookie:{0}{0} origin:{0}{0} sticky:{0}",
-            "00".repeat(16)
-        )),
+        "waypost_edge_keys" => {
+            Some(format!("check:{0} cookie:{0}{0} origin:{0}{0} sticky:{0}", "00".repeat(16)))
+        }
         _ => None,
     });
     let outpost = Outpost::new(settings.expect("settings"), 7, Timestamp(5));

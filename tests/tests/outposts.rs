@@ -188,9 +188,8 @@ impl Platform for Edge<'_> {
         let signature = request.headers.iter().find(|(name, _)| *name == HEADER);
         let signature = &signature.expect("a signature").1;
         let origin = OriginKey::new([0; 32]);
-        let mac = origin
-            .check_question(signature, path, &request.body, Timestamp(now))
-            .expect("signed");
+        let mac =
+            origin.check_question(signature, path, &request.body, Timestamp(now)).expect("signed");
         let body = match Question::decode(path, &request.body).expect("known").expect("read") {
             Question::Resolve { key: asked } => {
                 let link = (0..LINKS).find(|link| key(*link) == asked);

@@ -134,7 +134,7 @@ impl<'a> Json<'a> {
             self.next();
         }
         match self.digits()? {
-            (first, 1..) if first == b'0' => return None,
+            (b'0', 1..) => return None,
             _ => {}
         }
         if self.rest.first() == Some(&b'.') {

@@ -138,7 +138,11 @@ impl Parser<'_> {
         let mut current = 0;
         for word in self.text("waypost_domains").unwrap_or_default().split_ascii_whitespace() {
             match word.split_once('=').unwrap_or((word, "")) {
-                ("ignore_case", "") => domains[current].ignore_case = true,
+                ("ignore_case", "") => {
+                    domains[current].ignore_case = true;
+                    // A check character is one of upper and lower case.
+                    domains[current].check = None;
+                }
                 ("unchecked", "") => domains[current].check = None,
                 ("home", url) if is_home(url) => domains[current].home = Some(url.to_owned()),
                 ("url", url) if base_url(url, false).is_some() => {

@@ -34,7 +34,7 @@ fn what_is_not_set_has_its_default() {
 
 #[test]
 fn domains_are_told_in_words() {
-    let domains = "go.example home=https://example.com/?a=b brand.example ignore_case unchecked url=https://www.brand.example";
+    let domains = "go.example home=https://example.com/?a=b brand.example ignore_case url=https://www.brand.example";
     let policy = read(&[("waypost_domains", domains)]).expect("settings").policy;
     let [first, second] = policy.domains.as_slice() else { panic!("{:?}", policy.domains) };
     assert_eq!(first.home.as_deref(), Some("https://example.com/?a=b"));
