@@ -133,9 +133,9 @@ impl<'a> Json<'a> {
         if self.rest.first() == Some(&b'-') {
             self.next();
         }
-        match self.digits()? {
-            (b'0', 1..) => return None,
-            _ => {}
+        // No number but 0 begins with one.
+        if let (b'0', 1..) = self.digits()? {
+            return None;
         }
         if self.rest.first() == Some(&b'.') {
             self.next();
