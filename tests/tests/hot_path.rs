@@ -181,7 +181,7 @@ fn at_an_edge_a_remembered_link_costs_no_more_with_its_click_kept() {
     };
     // The first reads the record; the next ones grow the click buffer to a size that suffices.
     (0..100).for_each(|_| follow());
-    let measured = measure(&mut follow);
+    let measured = measure(follow);
     assert_eq!(near.0.reads.get(), 1);
     // The key of the record, and the list of headers.
     assert_eq!(measured.count_total, 2, "{measured:?}");
