@@ -47,3 +47,46 @@ quietly() {
     fail "$name failed (exit code $status); the whole log is $log"
   fi
 }
+
+# debian_packages WHAT WHY PACKAGE...: installs packages that bring WHAT, which is missing.
+debian_packages() {
+  local what=$1 why=$2
+  shift 2
+  if ! command -v apt-get >/dev/null || [[ $(id -u) != 0 ]]; then
+    fail "$what is missing, $why; on Debian: sudo apt-get install $*"
+  fi
+  say "installing $* with apt-get, $why"
+  quietly apt-update apt-get update
+  quietly "apt-$1" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --no-install-recommends "$@"
+}
+
+# crate_tool CRATE VERSION PROGRAM WHY OPTION...: a program of a crate, built from crates.io into
+# the cache unless it is there; sets `tool` to its path. OPTIONs are for `cargo install`.
+crate_tool() {
+  local crate=$1 version=$2 program=$3 why=$4
+  local folder=$cache/$crate-$version
+  shift 4
+  tool=$folder/bin/$program
+  if [[ -x $tool ]]; then
+    return
+  fi
+  say "installing $crate $version from crates.io, $why"
+  quietly "$crate" install_crate "$crate" --version "$version" --bin "$program" "$@" \
+    --root "$folder" --target-dir "$folder/target"
+  rm -rf "$folder/target"
+}
+
+install_crate() {
+  local log=$cache/log/$1.log install
+  # Unoptimised: a build takes a fraction of the time, and these programs have little to do.
+  # RUSTC and the like may be set for building WASM; a tool is built for this machine.
+  install=(env -u RUSTC -u RUSTFLAGS -u CARGO_BUILD_TARGET
+    CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=symbols
+    cargo install --debug --force "$@")
+  # With the versions that the crate was released with. A copy of crates.io that lags behind may
+  # have the crate without the newest of those.
+  "${install[@]}" --locked || {
+    grep --quiet "failed to select a version" "$log" && "${install[@]}"
+  }
+}

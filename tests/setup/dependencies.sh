@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Holds the crates that decide and count to what they may be built from:
 # - everything waypost-core is built from, on any target, is listed in core-dependencies.txt;
-# - wire, core, shell and service reach no runtime, server, database or vendor crate, however
-#   many crates away (deny.toml can only look at direct parents).
+# - wire, core, shell, outpost and service reach no runtime, server, database or vendor crate,
+#   however many crates away (deny.toml can only look at direct parents).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 cd "$repo"
 listed=tests/core-dependencies.txt
-pure=(waypost-wire waypost-core waypost-shell waypost-service)
+pure=(waypost-wire waypost-core waypost-shell waypost-outpost waypost-service)
 foreign='tokio|async-std|smol|axum|hyper|actix-web|tower|reqwest|rusqlite|libsqlite3-sys'
-foreign+='|lambda_.*|aws-.*|worker|worker-.*|spin-sdk|wasm-bindgen'
+foreign+='|lambda_.*|aws-.*|worker|worker-.*|spin-sdk|wasm-bindgen.*|js-sys|web-sys'
 
 # The names of all crates that a package is built from, sorted, without itself.
 built_from() {

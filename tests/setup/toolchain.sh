@@ -10,13 +10,7 @@ if ! command -v cargo >/dev/null; then
 fi
 
 if ! command -v cc >/dev/null; then
-  if ! command -v apt-get >/dev/null || [[ $(id -u) != 0 ]]; then
-    fail "no C compiler (cc) is on the PATH; on Debian: sudo apt-get install gcc libc6-dev"
-  fi
-  say "installing gcc and libc6-dev with apt-get, to link programs and to build SQLite"
-  quietly apt-update apt-get update
-  quietly apt-gcc env DEBIAN_FRONTEND=noninteractive \
-    apt-get install --yes --no-install-recommends gcc libc6-dev
+  debian_packages "a C compiler (cc)" "to link programs and to build SQLite" gcc libc6-dev
 fi
 
 # rustup's minimal profile leaves these out.

@@ -103,7 +103,8 @@ fn words(decision: &Decision<'_>) -> (String, String) {
     (decision.name().to_owned(), decision.reason().to_owned())
 }
 
-pub(crate) fn counted(click: &click::Click<'_>) -> Click {
+/// A click as cases write it.
+pub fn counted(click: &click::Click<'_>) -> Click {
     let utm = UTM.into_iter().zip(click.utm).filter(|(_, value)| !value.is_empty());
     Click {
         at: click.at,
@@ -123,7 +124,7 @@ pub(crate) fn counted(click: &click::Click<'_>) -> Click {
 }
 
 /// As [`case::Counted::target`] writes it.
-pub(crate) fn target(target: Target) -> String {
+pub fn target(target: Target) -> String {
     match target {
         Target::Android => "android".to_owned(),
         Target::Default => "default".to_owned(),

@@ -1,4 +1,5 @@
 //! The hosts that run the cases.
 
 pub mod core;
+pub mod edge;
 pub mod native;
