@@ -57,12 +57,14 @@ if [[ $("$builder" --version 2>/dev/null) != "$version" ]]; then
   fi
 fi
 
-# The module is the same wherever it is built: panics name files below these words.
+# The module is the same wherever it is built: panics name files below these words. What the linker
+# strips is not to include what tells wasm-bindgen of the module's features.
 export CARGO_ENCODED_RUSTFLAGS
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' \
   "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates" \
-  "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=rust" \
-  "--remap-path-prefix=$repo=waypost")
+  "--remap-path-prefix=$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib/src/rust=rust" \
+  "--remap-path-prefix=$repo=waypost" \
+  "-Clink-arg=--keep-section=target_features")
 CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%?}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$repo/target/wasm}
 export CUSTOM_SHIM=$here/js/shim.js

@@ -83,8 +83,8 @@ environment=$(tests/setup/edge-tools.sh)
 eval "$environment"
 mkdir -p "$scratch"
 
-(build_worker)
 (build_spin)
+(build_worker)
 weigh spin "$component"
 find "$bundle" -name '*.js' -o -name '*.wasm' | LC_ALL=C sort >"$scratch/files"
 mapfile -t files <"$scratch/files"

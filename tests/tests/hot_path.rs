@@ -175,7 +175,7 @@ fn at_an_edge_a_remembered_link_costs_no_more_with_its_click_kept() {
     let outpost = Outpost::new(settings.expect("settings"), 7, Timestamp(5));
     let near = Near(plain());
     let facts = facts("/hello");
-    let mut follow = || {
+    let follow = || {
         let followed = outpost.follow(&facts, Timestamp(5), &near, |reply, _| reply.status);
         assert_eq!(ready(followed), 302);
     };

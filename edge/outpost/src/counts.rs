@@ -69,7 +69,6 @@ impl Counter {
         self.0.set(value);
     }
 
-    #[cfg(test)]
     pub(crate) fn get(&self) -> u64 {
         self.0.get()
     }

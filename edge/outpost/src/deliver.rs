@@ -15,7 +15,9 @@ const CALL_MAX_BYTES: usize = 256 * 1024;
 impl Outpost {
     /// Waits `after_ms` for more clicks, then delivers all there are, with a few tries. What could
     /// not be delivered waits for the next call.
-    pub async fn deliver<P: Platform>(&self, after_ms: u32, platform: &P) {
+    ///
+    /// Answers whether all was delivered, as far as anybody takes it: `false` if some of it waits.
+    pub async fn deliver<P: Platform>(&self, after_ms: u32, platform: &P) -> bool {
         if after_ms > 0 {
             platform.pause(after_ms).await;
         }
@@ -25,10 +27,11 @@ impl Outpost {
                 platform.pause(pause_ms).await;
             }
             match self.deliver_waiting(platform).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(Failed) => self.counts.delivery_failures.add(1),
             }
         }
+        false
     }
 
     /// Delivers until nothing waits or a call fails.

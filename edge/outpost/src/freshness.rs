@@ -42,6 +42,8 @@ pub(crate) struct Freshness {
     asked_at: Option<Timestamp>,
     published_at: Option<Timestamp>,
     since: Timestamp,
+    /// When the state in the store was put together, and with it what else is there.
+    store_as_of: Option<Timestamp>,
     trusted_from: Timestamp,
     changes: HashMap<Box<str>, (Generation, bool)>,
     salts: Vec<(Timestamp, [u8; 16])>,
@@ -65,6 +67,7 @@ impl Freshness {
             asked_at: None,
             published_at: None,
             since: now,
+            store_as_of: None,
             trusted_from: Timestamp(i64::MIN),
             changes: HashMap::new(),
             salts: Vec::new(),
@@ -96,6 +99,20 @@ impl Freshness {
         let told_ms = now.ms_since(self.since).saturating_sub(STORE_DELAY_MS);
         let seconds = (told_ms / 1_000).min(STORE_AGE_LONG_SECONDS);
         u32::try_from(seconds).unwrap_or(0).max(STORE_AGE_SHORT_SECONDS)
+    }
+
+    /// Notes the state that the store has, if it has one: whoever put it there also brought the
+    /// records up to date.
+    pub(crate) fn note_store(&mut self, state: Option<&EdgeState<'_>>) {
+        let as_of = state.map(|state| state.published_at);
+        // One that is gone takes no record with it.
+        self.store_as_of = self.store_as_of.max(as_of);
+    }
+
+    /// Whether all that is outdated in the store is known to be: what changed since it was filled
+    /// is in the state. Before the first state nothing is known against it.
+    pub(crate) fn knows_store(&self) -> bool {
+        self.published_at.is_none() || self.store_as_of.is_some_and(|as_of| as_of >= self.since)
     }
 
     /// The salt of visitor hashes.
@@ -134,9 +151,13 @@ impl Freshness {
         }
         match self.published_at {
             // What was read before the first state was young then.
-            None => self.trusted_from = state.since.plus_ms(STORE_DELAY_MS),
+            None if self.store_as_of.is_some_and(|as_of| as_of >= state.since) => {
+                self.trusted_from = state.since.plus_ms(STORE_DELAY_MS);
+            }
+            // What was read, in this millisecond too, came from a store that nobody keeps up.
+            None => self.trusted_from = now.plus_ms(1),
             // Changes between this state and the one before are in neither.
-            Some(before) if before < state.since => self.trusted_from = now,
+            Some(before) if before < state.since => self.trusted_from = now.plus_ms(1),
             Some(_) => {}
         }
         self.published_at = Some(state.published_at);
@@ -232,6 +253,17 @@ mod tests {
         EdgeState { published_at, since, salts: vec![(NOW, [5; 16])], changes }
     }
 
+    /// A state that came from the store.
+    fn from_store(
+        freshness: &mut Freshness,
+        state: &EdgeState<'_>,
+        now: Timestamp,
+        cache: &mut RecordCache<Vec<u8>>,
+    ) -> bool {
+        freshness.note_store(Some(state));
+        freshness.apply(state, now, cache)
+    }
+
     fn known(cache: &mut RecordCache<Vec<u8>>) -> Vec<&'static str> {
         let mut keys = vec!["s/old", "s/stop", "s/new", "s/gone", "s/other"];
         keys.retain(|key| !matches!(cache.lookup(key, NOW), Cached::Unknown(_)));
@@ -243,7 +275,7 @@ mod tests {
         let (mut freshness, mut cache) = (Freshness::new(NOW), cache());
         let changes = ["s/old", "s/stop", "s/new", "s/gone", "s/unknown"]
             .map(|key| change(key, 4, key == "s/stop"));
-        assert!(freshness.apply(&state(NOW, changes.to_vec()), NOW, &mut cache));
+        assert!(from_store(&mut freshness, &state(NOW, changes.to_vec()), NOW, &mut cache));
         assert_eq!(known(&mut cache), ["s/new", "s/other"]);
         assert!(cache.last_good("s/old").is_some());
         assert_eq!(cache.last_good("s/stop"), None);
@@ -259,13 +291,13 @@ mod tests {
     #[test]
     fn an_older_state_changes_nothing_but_proves_that_reading_works() {
         let (mut freshness, mut cache) = (Freshness::new(NOW), cache());
-        assert!(freshness.apply(&state(NOW, vec![]), NOW, &mut cache));
+        assert!(from_store(&mut freshness, &state(NOW, vec![]), NOW, &mut cache));
         let later = NOW.plus_ms(STATE_BELIEVED_MS + 1);
         assert!(!freshness.has_news(later));
         assert!(freshness.due(later));
         assert!(!freshness.has_news(later));
         let older = state(NOW.plus_ms(-1), vec![change("s/old", 4, true)]);
-        assert!(freshness.apply(&older, later, &mut cache));
+        assert!(from_store(&mut freshness, &older, later, &mut cache));
         assert!(freshness.has_news(later));
         assert_eq!(known(&mut cache).len(), 5);
     }
@@ -274,7 +306,7 @@ mod tests {
     fn a_state_that_nobody_keeps_up_is_no_news_but_has_salts() {
         let (mut freshness, mut cache) = (Freshness::new(NOW), cache());
         let old = state(NOW.plus_ms(-STATE_AGE_MAX_MS - 1), vec![change("s/old", 4, true)]);
-        assert!(!freshness.apply(&old, NOW, &mut cache));
+        assert!(!from_store(&mut freshness, &old, NOW, &mut cache));
         assert_eq!(known(&mut cache).len(), 5);
         assert_eq!(freshness.salt(NOW), Some([5; 16]));
         assert_eq!(freshness.store_age_max_seconds(NOW), STORE_AGE_SHORT_SECONDS);
@@ -292,7 +324,7 @@ mod tests {
         assert_eq!(freshness.trusted_from(end), Timestamp(i64::MIN));
         let later = end.plus_ms(1);
         assert_eq!(freshness.trusted_from(later), later.plus_ms(-RECORD_BELIEVED_MS));
-        assert!(freshness.apply(&state(later, vec![]), later, &mut cache()));
+        assert!(from_store(&mut freshness, &state(later, vec![]), later, &mut cache()));
         assert!(freshness.trusted_from(later) < NOW);
         assert!(freshness.trusted_from(NOW.plus_ms(-1)) < NOW, "a clock set back is no news");
     }
@@ -300,25 +332,25 @@ mod tests {
     #[test]
     fn a_gap_between_two_states_ends_all_that_was_read_before() {
         let (mut freshness, mut cache) = (Freshness::new(NOW), cache());
-        assert!(freshness.apply(&state(NOW, vec![]), NOW, &mut cache));
+        assert!(from_store(&mut freshness, &state(NOW, vec![]), NOW, &mut cache));
         let later = NOW.plus_ms(60_000);
         let joined = EdgeState { since: NOW, ..state(later, vec![]) };
-        assert!(freshness.apply(&joined, later, &mut cache));
+        assert!(from_store(&mut freshness, &joined, later, &mut cache));
         assert!(freshness.trusted_from(later) < NOW);
         let last = later.plus_ms(60_000);
         let apart = EdgeState { since: later.plus_ms(1), ..state(last, vec![]) };
-        assert!(freshness.apply(&apart, last, &mut cache));
-        assert_eq!(freshness.trusted_from(last), last);
+        assert!(from_store(&mut freshness, &apart, last, &mut cache));
+        assert_eq!(freshness.trusted_from(last), last.plus_ms(1));
     }
 
     #[test]
     fn the_stores_own_caches_are_used_as_far_back_as_changes_are_told() {
         let mut freshness = Freshness::new(NOW);
         assert_eq!(freshness.store_age_max_seconds(NOW), 60);
-        assert!(freshness.apply(&state(NOW, vec![]), NOW, &mut cache()));
+        assert!(from_store(&mut freshness, &state(NOW, vec![]), NOW, &mut cache()));
         assert_eq!(freshness.store_age_max_seconds(NOW), 3_600);
         let short = EdgeState { since: NOW.plus_ms(-420_000), ..state(NOW.plus_ms(1), vec![]) };
-        assert!(freshness.apply(&short, NOW, &mut cache()));
+        assert!(from_store(&mut freshness, &short, NOW, &mut cache()));
         assert_eq!(freshness.store_age_max_seconds(NOW), 300);
         assert_eq!(freshness.store_age_max_seconds(NOW.plus_ms(STATE_BELIEVED_MS + 1)), 60);
     }
@@ -330,5 +362,35 @@ mod tests {
         assert!(!freshness.due(NOW.plus_ms(REFRESH_MS - 1)));
         assert!(freshness.due(NOW.plus_ms(REFRESH_MS)));
         assert!(freshness.due(NOW), "a clock set back");
+    }
+
+    #[test]
+    fn a_store_that_nobody_keeps_up_is_known_as_far_as_changes_are_told() {
+        let (mut freshness, mut cache) = (Freshness::new(NOW), cache());
+        assert!(freshness.knows_store(), "nothing is known against it");
+        // Filled an hour ago; the origin tells of a day.
+        let filled = state(NOW.plus_ms(-3_600_000), vec![]);
+        freshness.note_store(Some(&filled));
+        assert!(freshness.apply(&state(NOW, vec![]), NOW, &mut cache));
+        assert!(freshness.knows_store());
+        assert_eq!(known(&mut cache).len(), 5);
+        // Much has changed since: the origin tells of the last minutes only.
+        let short = EdgeState { since: NOW.plus_ms(-60_000), ..state(NOW.plus_ms(1), vec![]) };
+        assert!(freshness.apply(&short, NOW, &mut cache));
+        assert!(!freshness.knows_store());
+    }
+
+    #[test]
+    fn what_was_read_before_the_first_state_is_not_believed_if_the_store_is_old() {
+        for as_of in [None, Some(NOW.plus_ms(-DAY_MS - 1))] {
+            let (mut freshness, mut cache) = (Freshness::new(NOW), cache());
+            let filled = as_of.map(|as_of| state(as_of, vec![]));
+            freshness.note_store(filled.as_ref());
+            let later = NOW.plus_ms(5);
+            let told = EdgeState { since: NOW.plus_ms(-DAY_MS), ..state(later, vec![]) };
+            assert!(freshness.apply(&told, later, &mut cache));
+            assert!(!freshness.knows_store());
+            assert_eq!(freshness.trusted_from(later), later.plus_ms(1));
+        }
     }
 }

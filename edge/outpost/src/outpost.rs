@@ -104,10 +104,12 @@ impl Outpost {
     /// Reads the state: from the store, or, if it has none that is kept up, from the origin.
     pub async fn refresh<P: Platform>(&self, platform: &P) {
         let stored = platform.read(STATE_KEY, STORE_AGE_MIN_SECONDS).await;
-        if let Ok(Some(bytes)) = stored
-            && self.apply(&bytes, platform.now())
-        {
-            return;
+        if let Ok(bytes) = stored {
+            let bytes = bytes.unwrap_or_default();
+            self.freshness.borrow_mut().note_store(state::decode(&bytes).ok().as_ref());
+            if self.apply(&bytes, platform.now()) {
+                return;
+            }
         }
         if let Ok(bytes) = self.ask(platform, &Question::State).await
             && self.apply(&bytes, platform.now())
@@ -115,6 +117,19 @@ impl Outpost {
             return;
         }
         self.counts.state_failures.add(1);
+    }
+
+    /// Gives up what is remembered of a link, absence included: somebody wrote to the store, and
+    /// knows it. The next visitor's request reads it again.
+    pub fn forget(&self, key: &str) {
+        self.cache.borrow_mut().forget(key);
+    }
+
+    /// Clicks that are neither delivered nor given up; those on their way count.
+    pub fn clicks_waiting(&self) -> u64 {
+        let clicks = self.clicks.borrow();
+        let ended = self.counts.clicks_delivered.get() + clicks.given_up();
+        clicks.accepted().saturating_sub(ended)
     }
 
     /// A JSON object of counters since the start of the instance, for a log line.
@@ -141,10 +156,11 @@ impl Outpost {
         platform: &P,
         question: &Question<'_>,
     ) -> Result<Vec<u8>, Failed> {
-        let origin = self.settings.origin.as_ref().ok_or(Failed)?;
+        let EdgeSettings { origin, origin_key, .. } = &self.settings;
+        let origin = origin.as_ref().ok_or(Failed)?;
         self.counts.origin_questions.add(1);
         let (path, body) = (question.path(), question.encode());
-        let (signature, mac) = origin.key.sign_question(path, &body, platform.now());
+        let (signature, mac) = origin_key.sign_question(path, &body, platform.now());
         let request = HttpRequest {
             url: format!("{}{path}", origin.url),
             headers: vec![
@@ -158,7 +174,7 @@ impl Outpost {
         let is_genuine = |answer: &crate::HttpAnswer| {
             let signature = answer.signature.as_deref();
             answer.status == 200
-                && signature.is_some_and(|text| origin.key.is_answer(text, &mac, 200, &answer.body))
+                && signature.is_some_and(|text| origin_key.is_answer(text, &mac, 200, &answer.body))
         };
         match answer {
             Ok(answer) if is_genuine(&answer) => Ok(answer.body),

@@ -19,6 +19,8 @@ use waypost_wire::time::Timestamp;
 use crate::settings::EdgeSettings;
 use crate::{Failed, HttpAnswer, HttpRequest, Outpost, Platform};
 
+mod clicks;
+
 const START: Timestamp = Timestamp(1_780_315_200_000);
 const KEYS: &str = "check:00000000000000000000000000000000 \
     cookie:0000000000000000000000000000000000000000000000000000000000000001 \
@@ -55,6 +57,8 @@ struct World {
     links: RefCell<BTreeMap<String, Vec<u8>>>,
     mood: Cell<Mood>,
     refuses_misses: Cell<bool>,
+    /// The origin answers when it is asked for the state.
+    origin_tells: Cell<bool>,
     /// What happened, in order.
     log: RefCell<Vec<String>>,
     /// Batches that arrived, as links of their clicks.
@@ -129,6 +133,11 @@ impl World {
                 let key = if self.mood.get() == Mood::OtherLink { "go.example/other" } else { key };
                 Resolved { key, record }.encode()
             }
+            Question::State if self.origin_tells.get() => state::encode(&EdgeState {
+                published_at: self.now(),
+                since: self.now().plus_ms(-86_400_000),
+                ..EdgeState::default()
+            }),
             Question::State => Vec::new(),
             Question::Unlock { password: "sesame", .. } => Unlocked::Right.encode(),
             Question::Unlock { .. } => Unlocked::Wrong.encode(),
@@ -195,6 +204,7 @@ impl Platform for World {
     async fn pause(&self, ms: u32) {
         self.log.borrow_mut().push(format!("pause {ms}"));
         self.pass(ms.into());
+        let_others_run().await;
     }
 
     fn now(&self) -> Timestamp {
@@ -506,6 +516,25 @@ fn a_store_that_is_behind_is_better_than_nothing_but_not_for_what_was_stopped() 
 }
 
 #[test]
+fn a_store_that_was_filled_long_ago_does_not_outvote_the_origin() {
+    let (outpost, world) = (outpost(&[]), World::new());
+    world.publish(&[]);
+    world.pass(7 * 86_400_000);
+    world.origin_tells.set(true);
+    world.put("a", record(1, A));
+    world.links.borrow_mut().insert(key("a"), record(2, B));
+    assert_eq!(follow(&outpost, &world, "a"), sent(A), "before the first state");
+    refresh(&outpost, &world);
+    assert_eq!(follow(&outpost, &world, "a"), sent(B));
+    // It is better than nothing.
+    let (outpost, _) = (self::outpost(&[]), ());
+    refresh(&outpost, &world);
+    world.mood.set(Mood::Down);
+    let stale = (302, A.to_owned(), "waypost; hit; ttl=-1".to_owned());
+    assert_eq!(follow(&outpost, &world, "a"), stale);
+}
+
+#[test]
 fn without_a_state_for_120_s_what_is_older_than_60_s_is_read_again() {
     let (outpost, world) = (outpost(&[]), World::new());
     world.publish(&[]);
@@ -532,89 +561,18 @@ fn without_a_state_for_120_s_what_is_older_than_60_s_is_read_again() {
 }
 
 #[test]
-fn clicks_arrive_once_and_in_order_however_often_delivery_fails() {
-    let (outpost, world) = (outpost(&[]), World::new());
+fn what_is_forgotten_is_read_again_at_once() {
+    let (outpost, world) = (outpost(&[("waypost_origin_url", "")]), World::new());
     world.put("a", record(1, A));
-    for _ in 0..3 {
-        follow(&outpost, &world, "a");
+    assert_eq!(follow(&outpost, &world, "a"), sent(A));
+    assert_eq!(follow(&outpost, &world, "b").0, 404);
+    world.put("a", record(2, B));
+    world.put("b", record(1, B));
+    assert_eq!((follow(&outpost, &world, "a"), follow(&outpost, &world, "b").0), (sent(A), 404));
+    for slug in ["a", "b", "never seen"] {
+        outpost.forget(&key(slug));
     }
-    assert_eq!(outpost.duties(world.now()).deliver_after_ms, Some(2_000));
-    follow(&outpost, &world, "a");
-    assert_eq!(outpost.duties(world.now()).deliver_after_ms, None);
-    world.mood.set(Mood::Forged);
-    world.log();
-    block_on(outpost.deliver(2_000, &world));
-    let tries = [
-        "pause 2000",
-        "clicks 1",
-        "pause 500",
-        "clicks 1",
-        "pause 2000",
-        "clicks 1",
-        "pause 6000",
-        "clicks 1",
-    ];
-    assert_eq!(world.log(), tries);
-    // Whoever received them did not say so in a way that can be believed: they are sent again.
-    world.clicks.take();
-    follow(&outpost, &world, "a");
-    assert_eq!(outpost.duties(world.now()).deliver_after_ms, Some(2_000));
-    world.mood.set(Mood::Well);
-    block_on(outpost.deliver(2_000, &world));
-    assert_eq!(world.clicks.take(), [(0, vec![9; 4]), (4, vec![9])]);
-    assert!(outpost.clicks.borrow().is_empty());
-    assert!(
-        outpost.counts().contains(r#""clicks_accepted":5,"clicks_delivered":5"#),
-        "{}",
-        outpost.counts()
-    );
-}
-
-#[test]
-fn clicks_of_a_delivery_that_the_host_ended_wait_for_the_next() {
-    let (outpost, world) = (outpost(&[]), World::new());
-    world.put("a", record(1, A));
-    follow(&outpost, &world, "a");
-    world.mood.set(Mood::Down);
-    // Given up by the host in the pause after the first try.
-    block_on(async {
-        let mut delivery = Box::pin(outpost.deliver(0, &world));
-        let _ = futures::poll!(delivery.as_mut());
-    });
-    world.mood.set(Mood::Well);
-    block_on(outpost.deliver(0, &world));
-    assert_eq!(world.clicks.take(), [(0, vec![9])]);
-}
-
-#[test]
-fn a_queue_may_take_some_and_refuse_others() {
-    let queue = [
-        ("waypost_sqs_queue_url", "https://sqs.eu-central-1.amazonaws.com/1/clicks"),
-        ("waypost_aws_access_key_id", "AKID"),
-        ("waypost_aws_secret_access_key", "hush"),
-    ];
-    let (outpost, world) = (outpost(&queue), World::new());
-    world.put("a", record(1, A));
-    for _ in 0..3 {
-        follow(&outpost, &world, "a");
-        outpost.clicks.borrow_mut().seal();
-    }
-    let answer = |body: &str| HttpAnswer { status: 200, signature: None, body: body.into() };
-    *world.queue_answers.borrow_mut() = VecDeque::from([
-        answer(
-            r#"{"Successful":[{"Id":"0"}],"Failed":[
-                {"Id":"1","SenderFault":false,"Code":"InternalError"},
-                {"Id":"2","SenderFault":true,"Code":"InvalidMessageContents"}]}"#,
-        ),
-        answer(r#"{"Successful":[{"Id":"0"}]}"#),
-    ]);
-    world.log();
-    block_on(outpost.deliver(0, &world));
-    assert_eq!(world.log(), ["sqs", "pause 500", "sqs"]);
-    let counts = outpost.counts();
-    let expected =
-        r#""clicks_accepted":3,"clicks_delivered":2,"clicks_given_up":1,"delivery_failures":1"#;
-    assert!(counts.contains(expected), "{counts}");
+    assert_eq!((follow(&outpost, &world, "a"), follow(&outpost, &world, "b")), (sent(B), sent(B)));
 }
 
 #[test]

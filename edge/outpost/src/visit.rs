@@ -145,6 +145,13 @@ impl<'a, P: Platform> Visit<'a, P> {
             record = self.read_store(key, STORE_AGE_MIN_SECONDS).await?;
         }
         match (standing(&record), record) {
+            // Nothing is known against it, but nothing could be: the store was filled too long ago.
+            (Standing::Current, Some(record))
+                if self.has_origin() && !freshness.borrow().knows_store() =>
+            {
+                *self.fallback.borrow_mut() = Some(record);
+                Err(Failed)
+            }
             (Standing::Current, record) => Ok(record),
             // The store is behind; the origin is not.
             (Standing::Outdated, record) if self.has_origin() => {

@@ -43,31 +43,9 @@ impl Log {
     }
 }
 
-/// One number of the counts of an instance, which leave out what is 0.
-pub(crate) fn count(counts: &str, name: &str) -> u64 {
-    let digits = counts.split_once(&format!("\"{name}\":")).map_or("", |(_, rest)| rest);
-    digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse().unwrap_or(0)
-}
-
-/// Clicks that are neither delivered nor given up.
-pub(crate) fn clicks_waiting(counts: &str) -> u64 {
-    let ended = count(counts, "clicks_delivered") + count(counts, "clicks_given_up");
-    count(counts, "clicks_accepted").saturating_sub(ended)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_are_read_as_the_instance_writes_them() {
-        let counts =
-            r#"{"requests":9,"clicks_accepted":7,"clicks_delivered":4,"delivery_failures":12}"#;
-        assert_eq!(count(counts, "delivery_failures"), 12);
-        assert_eq!(count(counts, "clicks_given_up"), 0);
-        assert_eq!(clicks_waiting(counts), 3);
-        assert_eq!(clicks_waiting("{}"), 0);
-    }
 
     #[test]
     fn a_line_is_written_once_in_a_while() {

@@ -2,7 +2,6 @@
 //! a test compares.
 
 use waypost_outpost::settings::{EdgeSettings, Setting};
-use waypost_wire::origin::sign::OriginKey;
 
 /// What only Spin has.
 pub(crate) const SETTINGS: [Setting; 3] = [
@@ -46,8 +45,8 @@ pub(crate) struct Trust {
 pub(crate) struct Settings {
     pub(crate) edge: EdgeSettings,
     pub(crate) trust: Trust,
-    /// Signs what is put to `/_/sync`; `None`: nothing is taken there.
-    pub(crate) sync: Option<OriginKey>,
+    /// Whether records are taken at `/_/sync`.
+    pub(crate) sync: bool,
 }
 
 impl Settings {
@@ -94,26 +93,13 @@ impl Settings {
             );
         }
         match edge {
-            Ok(edge) if faults.is_empty() => Ok(Self {
-                edge,
-                trust: Trust { client_ip_header, geo_headers },
-                sync: text("waypost_edge_keys").as_deref().and_then(origin_key).filter(|_| sync),
-            }),
+            Ok(edge) if faults.is_empty() => {
+                Ok(Self { edge, trust: Trust { client_ip_header, geo_headers }, sync })
+            }
             Ok(_) => Err(faults),
             Err(more) => Err(more.iter().map(ToString::to_string).chain(faults).collect()),
         }
     }
-}
-
-/// The key shared with the origin, out of a line that has been checked. An edge that nobody told
-/// the origin's address of can still be written to.
-fn origin_key(line: &str) -> Option<OriginKey> {
-    let hex = line.split_ascii_whitespace().find_map(|word| word.strip_prefix("origin:"))?;
-    let mut key = [0; 32];
-    for (pair, byte) in hex.as_bytes().chunks(2).zip(&mut key) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(OriginKey::new(key))
 }
 
 /// A token (RFC 9110 5.6.2), as far as headers in use have them.
@@ -124,8 +110,6 @@ fn is_header_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use waypost_wire::time::Timestamp;
 
     use super::*;
 
@@ -148,7 +132,7 @@ mod tests {
         let settings =
             read(&[("waypost_sync", ""), ("waypost_click_flush_ms", "")]).expect("settings");
         assert_eq!(settings.trust, Trust::default());
-        assert!(settings.sync.is_none());
+        assert!(!settings.sync);
         assert_eq!(settings.edge.click_flush_ms, 500);
         let settings = read(&[("waypost_click_flush_ms", "0")]).expect("settings");
         assert_eq!(settings.edge.click_flush_ms, 0);
@@ -164,11 +148,7 @@ mod tests {
         .expect("settings");
         let client_ip_header = Some("true-client-ip".to_owned());
         assert_eq!(settings.trust, Trust { client_ip_header, geo_headers: true });
-        let mut key = [0; 32];
-        key[31] = 2;
-        let (signature, _) = OriginKey::new(key).sign_question("/", b"", Timestamp(0));
-        let sync = settings.sync.expect("a key");
-        assert!(sync.check_question(&signature, "/", b"", Timestamp(0)).is_ok());
+        assert!(settings.sync);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! In scope: link records and their bytes, the keys they are stored under, click batches and
 //! their bytes, the check character of generated slugs, the words shared by rules, clicks and
-//! statistics (device, operating system, browser), what an edge asks of its origin, signed, and
-//! the state that all edges share.
+//! statistics (device, operating system, browser), what an edge asks of its origin, signed, the
+//! state that all edges share, and what is put to an edge that fills its own store.
 //!
 //! Out of scope: I/O, clocks, randomness, HTTP, JSON, and any decision about a request.
 #![no_std]
@@ -20,4 +20,5 @@ pub mod key;
 pub mod origin;
 pub mod record;
 pub mod state;
+pub mod sync;
 pub mod time;

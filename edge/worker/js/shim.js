@@ -25,8 +25,9 @@ const INPUT_BYTES = 32 * 1024;
 const REQUEST_MAX_CHARS = 160 * 1024;
 // Most of a form that is read (FORM_MAX_BYTES of waypost-core), and the longest wait for it.
 const FORM_MAX_BYTES = 4096, FORM_TIMEOUT_MS = 5_000;
-// Largest value or answer that is taken in: records are a few KB, the state of edges 200.
-const VALUE_MAX_BYTES = 1024 * 1024;
+// Largest value or answer that is taken in. Records have a few KB; the state of edges has 200, and
+// with the longest keys 1.4 MB.
+const VALUE_MAX_BYTES = 2 * 1024 * 1024;
 // The same trouble is logged once in this time; so many troubles are told apart.
 const LOG_EVERY_MS = 60_000, TROUBLES_MAX = 64;
 

@@ -19,6 +19,8 @@ use waypost_wire::time::Timestamp;
 
 use crate::waypost::{Done, NOW, Waypost};
 
+mod push;
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A data directory that is served.

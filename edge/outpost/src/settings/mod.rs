@@ -81,6 +81,9 @@ pub const SETTINGS: [Setting; 19] = [
 pub struct EdgeSettings {
     /// How redirects are decided.
     pub policy: Policy,
+    /// Signs what is asked of the origin and its answers, and what is put to an edge. It is there
+    /// without an origin's address too: somebody has to fill the store.
+    pub origin_key: OriginKey,
     /// Where links are written.
     pub origin: Option<OriginSettings>,
     /// Where clicks go; `None`: nowhere, and then they are not counted.
@@ -98,8 +101,6 @@ pub struct EdgeSettings {
 pub struct OriginSettings {
     /// Scheme, host, maybe a path; without a final `/`.
     pub url: String,
-    /// Signs questions and answers.
-    pub key: OriginKey,
     /// Longest wait for an answer.
     pub timeout_ms: u32,
 }

@@ -34,11 +34,8 @@ impl Parser<'_> {
         let public_url = self.public_url();
         let domains = self.domains(&public_url, keys.check);
         let timeout_ms = self.number("waypost_origin_timeout_ms", 1, 8_000);
-        let origin = self.url("waypost_origin_url", true).map(|url| OriginSettings {
-            url,
-            key: OriginKey::new(keys.origin),
-            timeout_ms,
-        });
+        let origin =
+            self.url("waypost_origin_url", true).map(|url| OriginSettings { url, timeout_ms });
         let queue = self.queue(timeout_ms);
         let missing_seconds: i64 = self.number("waypost_missing_seconds", 0, 300);
         EdgeSettings {
@@ -57,6 +54,7 @@ impl Parser<'_> {
                 (None, Some(_)) => Some(Sink::Origin),
                 (None, None) => None,
             },
+            origin_key: OriginKey::new(keys.origin),
             origin,
             cache: CacheLimits {
                 bytes_max: self.number("waypost_cache_bytes", 0, 96 * 1024 * 1024),

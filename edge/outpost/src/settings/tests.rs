@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use waypost_wire::time::Timestamp;
+
 use super::*;
 
 const KEYS: &str = "check:000102030405060708090a0b0c0d0e0f \
@@ -28,6 +30,10 @@ fn what_is_not_set_has_its_default() {
     assert_eq!(policy.secrets.cookie_key[31], 1);
     assert_eq!(policy.secrets.sticky_key[15], 3);
     assert!(settings.origin.is_none() && settings.sink.is_none());
+    let mut key = [0; 32];
+    key[31] = 2;
+    let (signature, _) = OriginKey::new(key).sign_question("/", b"", Timestamp(0));
+    assert!(settings.origin_key.check_question(&signature, "/", b"", Timestamp(0)).is_ok());
     assert_eq!((settings.cache.bytes_max, settings.cache.missing_ttl_ms), (16_777_216, 15_000));
     assert_eq!((settings.click_flush_ms, settings.store_timeout_ms), (2_000, 1_000));
 }

@@ -9,7 +9,7 @@ use spin_sdk::wit_bindgen::spawn;
 use waypost_outpost::Outpost;
 
 use super::platform::{SpinPlatform, draw, now, pause, within};
-use crate::log::{Log, clicks_waiting, count};
+use crate::log::Log;
 use crate::settings::Settings;
 
 /// The first request of an instance waits this long for the state: without it its visitor would
@@ -97,12 +97,12 @@ impl Instance {
     }
 
     async fn deliver(self: Rc<Self>, after_ms: u32) {
-        let failures = || count(&self.outpost.counts(), "delivery_failures");
-        let before = failures();
         let delivery = self.outpost.deliver(after_ms, &self.platform);
-        let is_over = within(DELIVERY_MAX_MS, delivery).await.is_some();
-        let waiting = clicks_waiting(&self.outpost.counts());
-        if waiting > 0 && (!is_over || failures() > before) {
+        if within(DELIVERY_MAX_MS, delivery).await == Some(true) {
+            return;
+        }
+        let waiting = self.outpost.clicks_waiting();
+        if waiting > 0 {
             let line = format!(
                 "clicks cannot be delivered; {waiting} wait, and go with this instance unless another request comes"
             );

@@ -10,11 +10,11 @@ use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use spin_sdk::wit_bindgen::{backpressure_dec, backpressure_inc};
 use waypost_core::facts::FORM_MAX_BYTES;
+use waypost_wire::sync::{BODY_MAX_BYTES, PATH};
 
 use crate::answer::Answer;
 use crate::facts::{Client, Head};
 use crate::sync;
-use crate::sync::format::{BODY_MAX_BYTES, PATH};
 use instance::Instance;
 use platform::{draw, now};
 
@@ -56,12 +56,14 @@ async fn answer(request: Request) -> Answer {
         return Answer::not_set_up(head.method == "HEAD");
     };
     instance.meet().await;
-    let answer = match &instance.settings.sync {
-        Some(key) if head.method == "PUT" && head.path() == PATH => {
+    let answer = match instance.settings.sync {
+        true if head.method == "PUT" && head.path() == PATH => {
             // One byte more tells that it is too long.
             let body = http::body(request, BODY_MAX_BYTES + 1, BODY_WAIT_MS).await;
             let signature = head.header(waypost_wire::origin::sign::HEADER);
-            sync::answer(key, signature, &body, now(), &instance.platform).await
+            let Instance { outpost, platform, settings, .. } = &*instance;
+            let key = &settings.edge.origin_key;
+            sync::answer(key, signature, &body, now(), platform, |key| outpost.forget(key)).await
         }
         _ => follow(&instance, &head, request).await,
     };

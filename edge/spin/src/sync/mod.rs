@@ -5,18 +5,18 @@
 //! Reading and writing are two steps, so this holds for deliveries in any order, but not for two
 //! writers at the same moment: there is one publisher.
 
-pub(crate) mod format;
-
 use waypost_outpost::Failed;
 use waypost_wire::codec;
 use waypost_wire::key::SLUG_MAX_BYTES;
 use waypost_wire::origin::sign::{OriginKey, SignatureFault};
 use waypost_wire::record::Generation;
 use waypost_wire::state::{self, STATE_KEY};
+use waypost_wire::sync::{
+    BODY_MAX_BYTES, Change, ENTRIES_MAX, Entry, FormatError, Outcome, PATH, Sync, encode_outcomes,
+};
 use waypost_wire::time::Timestamp;
 
 use crate::answer::Answer;
-use format::{BODY_MAX_BYTES, Change, Entry, FormatError, Outcome, PATH, Sync};
 
 /// Longest key of a link: a host name (253, RFC 1035 2.3.4), `/`, a slug.
 const KEY_MAX_BYTES: usize = 253 + 1 + SLUG_MAX_BYTES;
@@ -32,13 +32,15 @@ pub(crate) trait Store {
 }
 
 /// Answers a synchronisation. `signature` is its header, `body` at least one byte more than
-/// [`BODY_MAX_BYTES`] if it is longer than that.
+/// [`BODY_MAX_BYTES`] if it is longer than that. `forget` is told of each key of a link that the
+/// store has as it was sent: what this instance remembers of it may be older.
 pub(crate) async fn answer(
     key: &OriginKey,
     signature: Option<&str>,
     body: &[u8],
     now: Timestamp,
     store: &impl Store,
+    forget: impl Fn(&str),
 ) -> Answer {
     if body.len() > BODY_MAX_BYTES {
         return Answer::text(413, &format!("a synchronisation has at most {BODY_MAX_BYTES} bytes"));
@@ -53,18 +55,22 @@ pub(crate) async fn answer(
     let sync = match Sync::decode(body) {
         Ok(sync) => sync,
         Err(FormatError::TooMany) => {
-            return Answer::text(413, &format!("at most {} entries", format::ENTRIES_MAX));
+            return Answer::text(413, &format!("at most {} entries", ENTRIES_MAX));
         }
         Err(_) => return Answer::text(400, "no synchronisation of version 1"),
     };
     let mut outcomes = Vec::new();
     for entry in &sync.entries {
-        outcomes.push(outcome(apply(entry, store).await));
+        let outcome = outcome(apply(entry, store).await);
+        if outcome == Outcome::Stored {
+            forget(entry.key);
+        }
+        outcomes.push(outcome);
     }
     if let Some(bytes) = sync.state {
         outcomes.push(outcome(apply_state(bytes, store).await));
     }
-    let body = format::encode_outcomes(&outcomes);
+    let body = encode_outcomes(&outcomes);
     let signature = key.sign_answer(&mac, 200, &body);
     Answer::signed(signature, body)
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use waypost_wire::origin::sign::HEADER;
 use waypost_wire::record::{LinkRecord, LinkState, RedirectStatus};
 use waypost_wire::state::EdgeState;
+use waypost_wire::sync::decode_outcomes;
 
 use super::*;
 
@@ -17,9 +18,15 @@ struct Memory {
     values: RefCell<BTreeMap<String, Vec<u8>>>,
     written: RefCell<Vec<String>>,
     fails: Cell<bool>,
+    /// Keys that the instance was told to forget.
+    forgotten: RefCell<Vec<String>>,
 }
 
 impl Memory {
+    fn forget(&self, key: &str) {
+        self.forgotten.borrow_mut().push(key.to_owned());
+    }
+
     fn check(&self) -> Result<(), Failed> {
         if self.fails.get() { Err(Failed) } else { Ok(()) }
     }
@@ -90,12 +97,12 @@ fn state_at(ms: i64) -> Vec<u8> {
 fn send(sync: &Sync<'_>, store: &Memory) -> Vec<Outcome> {
     let body = sync.encode();
     let (signature, mac) = key().sign_question(PATH, &body, NOW);
-    let answer = run(answer(&key(), Some(&signature), &body, NOW, store));
+    let answer = run(answer(&key(), Some(&signature), &body, NOW, store, |key| store.forget(key)));
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     let signature = answer.headers.iter().find(|(name, _)| name == HEADER).expect("signed");
     let signature = std::str::from_utf8(&signature.1).expect("text");
     assert!(key().is_answer(signature, &mac, 200, &answer.body));
-    format::decode_outcomes(&answer.body).expect("outcomes")
+    decode_outcomes(&answer.body).expect("outcomes")
 }
 
 fn put(store: &Memory, entry_key: &str, record: &[u8]) -> Outcome {
@@ -189,11 +196,13 @@ fn each_entry_has_its_own_outcome() {
         send(&sync, &store),
         [Outcome::Stored, Outcome::Refused, Outcome::Refused, Outcome::Stored]
     );
+    assert_eq!(store.forgotten.take(), ["s.example/a"], "nothing else was written");
     store.fails.set(true);
     assert_eq!(
         send(&sync, &store),
         [Outcome::Failed, Outcome::Refused, Outcome::Refused, Outcome::Failed]
     );
+    assert!(store.forgotten.take().is_empty());
 }
 
 #[test]
@@ -231,9 +240,10 @@ fn nobody_else_writes() {
         ),
         (Some(right.clone()), &too_long, (413, "a synchronisation has at most 524288 bytes\n")),
     ] {
-        let answer = run(answer(&key(), signature.as_deref(), body, NOW, &store));
+        let answer =
+            run(answer(&key(), signature.as_deref(), body, NOW, &store, |key| store.forget(key)));
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert_eq!((answer.status, text.as_str()), expected, "{signature:?}");
     }
-    assert!(store.values.borrow().is_empty());
+    assert!(store.values.borrow().is_empty() && store.forgotten.borrow().is_empty());
 }

@@ -6,6 +6,7 @@ mod clicks;
 mod imports;
 mod manifest;
 mod outside;
+mod push;
 mod reuse;
 mod settings;
 mod spin_cli;
@@ -14,5 +15,3 @@ mod spin_settings;
 mod state;
 mod store;
 mod sync;
-#[path = "../../../../edge/spin/src/sync/format.rs"]
-mod sync_format;

@@ -9,10 +9,10 @@ use waypost_tests::wire::exchange;
 use waypost_tests_spin::origin::ORIGIN_KEY;
 use waypost_wire::codec::encode;
 use waypost_wire::origin::sign::{HEADER, OriginKey};
+use waypost_wire::sync::{Change, Entry, Outcome, PATH, Sync, decode_outcomes};
 use waypost_wire::time::Timestamp;
 
 use crate::bench::{key, keys, link};
-use crate::sync_format::{Change, Entry, Outcome, PATH, Sync, decode_outcomes};
 
 /// Spin, which ends with the test.
 struct Running(Child);

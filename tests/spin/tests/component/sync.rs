@@ -8,9 +8,9 @@ use waypost_wire::codec::encode;
 use waypost_wire::origin::sign::{HEADER, OriginKey};
 use waypost_wire::record::{Generation, LinkRecord};
 use waypost_wire::state::STATE_KEY;
+use waypost_wire::sync::{BODY_MAX_BYTES, Change, Entry, Outcome, PATH, Sync, decode_outcomes};
 
 use crate::bench::{Bench, KEPT, key, link, world};
-use crate::sync_format::{BODY_MAX_BYTES, Change, Entry, Outcome, PATH, Sync, decode_outcomes};
 
 const ON: [(&str, &str); 2] = [("waypost_sync", "true"), ("waypost_origin_url", "")];
 
@@ -36,6 +36,7 @@ async fn what_is_put_is_followed() {
     let record = encode(&link(7, "https://example.com/new"));
     let older = encode(&LinkRecord { version: 0, ..link(1, "https://example.com/older") });
     let state = bench.world.value(STATE_KEY).unwrap();
+    assert_eq!(bench.send("GET /new").await.status, 404, "its absence is remembered");
     let entries = vec![entry(&new, &record), entry(&abc, &older), entry(&abc, b"no record")];
     let outcomes = put(&bench, &Sync { entries, state: Some(&state) }).await;
     assert_eq!(outcomes, [Outcome::Stored, Outcome::Outdated, Outcome::Refused, Outcome::Stored]);

@@ -1,6 +1,7 @@
 //! The store nearby: slow, failing, damaged, behind.
 
 use tokio::join;
+use waypost_tests_worker::client::Client;
 use waypost_tests_worker::settings::Sink;
 use waypost_tests_worker::stub::{Mood, Topic};
 use waypost_tests_worker::world::{World, key, record};
@@ -137,5 +138,16 @@ async fn a_miss_that_the_platform_does_not_admit_is_not_asked_of_the_origin() {
     assert_eq!(world.stub.behind().take_seen(), ["edge s.example/a"]);
     world.limit_misses(true).await;
     assert_sent(&world.follow("a").await, A);
+    world.end().await;
+}
+
+/// Whoever is between visitors and the Worker may hand over the whole address, or path and host.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_may_come_in_parts() {
+    let world = World::start().await;
+    world.stub.behind().store.insert(key("a"), record(1, 1, A));
+    let visitors = Client::new(world.workerd.host);
+    let request = b"GET /a?x=1 HTTP/1.1\r\nhost: S.Example:8787\r\n\r\n";
+    assert_sent(&visitors.send(request).await.unwrap(), A);
     world.end().await;
 }

@@ -3,6 +3,7 @@
 mod config;
 mod export;
 mod keys;
+mod push;
 
 use clap::{Subcommand, ValueEnum};
 
@@ -14,6 +15,7 @@ Examples:
   waypost edge config
   waypost edge keys
   waypost edge export --format wrangler
+  waypost edge push https://go.example
 
 The server may run meanwhile. With --data-dir or --config, they read what the server reads.";
 
@@ -27,6 +29,8 @@ pub(in crate::cli) enum Command {
     Export(export::ExportArgs),
     /// Print the keys that edges share with the server; keep them secret
     Keys(keys::KeysArgs),
+    /// Send all links to an edge that fills its own store
+    Push(push::PushArgs),
 }
 
 /// What an edge runs on, for the spelling of its variables.
@@ -44,6 +48,7 @@ impl Command {
             Self::Config(args) => args.run(surroundings),
             Self::Export(args) => args.run(surroundings),
             Self::Keys(args) => args.run(surroundings),
+            Self::Push(args) => args.run(surroundings),
         }
     }
 }

@@ -1,49 +1,62 @@
-//! The bytes of a synchronisation and of its answer. Numbers and texts as in
-//! [`waypost_wire::bytes`].
+//! What is put to an edge whose store nobody but itself can write to: records, removals and the
+//! state, and what became of each.
 //!
-//! A synchronisation, after a version byte: the number of entries; each a key (text) and one byte:
-//! 0, then a record (its length, its bytes), or 1, then the generation that is removed (link id,
-//! version; numbers). Behind the entries one byte: 0, or 1 and the state of all edges (its length,
-//! its bytes; [`waypost_wire::state`]).
+//! Whoever fills the store (`waypost edge push`, one at a time) puts a [`Sync`] to [`PATH`], signed
+//! like the question of an edge ([`crate::origin::sign`]) over that path and the body. The edge
+//! answers 200 and [`encode_outcomes`], signed as the answer to it; any other answer means that
+//! nothing was understood. At most [`ENTRIES_MAX`] entries, [`BODY_MAX_BYTES`] in all.
 //!
-//! The answer, after a version byte: the number of outcomes, and one byte for each entry in their
-//! order; the state's is the last, if there was one.
+//! Both begin with a version byte, now 1; what has another one is refused as a whole, so edges are
+//! brought up to date before whoever fills their stores. Numbers and texts are as in
+//! [`crate::bytes`].
+//!
+//! A synchronisation: the number of entries; each a key (text) and one byte: 0, then a record (its
+//! length, its bytes), or 1, then the generation that is removed (link id, version; numbers).
+//! Behind the entries one byte: 0, or 1 and the state of all edges (its length, its bytes;
+//! [`crate::state`]).
+//!
+//! The answer: the number of outcomes, and one byte for each entry in their order: 0 failed,
+//! 1 outdated, 2 refused, 3 stored; the state's is the last, if there was one.
 
-use waypost_wire::bytes::{ReadError, Reader, put_number, put_text};
-use waypost_wire::record::Generation;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::bytes::{ReadError, Reader, put_number, put_text};
+use crate::record::Generation;
 
 /// Where a synchronisation is put, and what its signature covers beside the body.
-pub(crate) const PATH: &str = "/_/sync";
+pub const PATH: &str = "/_/sync";
 
 /// Longest body.
-pub(crate) const BODY_MAX_BYTES: usize = 512 * 1024;
+pub const BODY_MAX_BYTES: usize = 512 * 1024;
 
-/// Most entries: managed stores take 50 writes a second, and end a request after 30 s.
-pub(crate) const ENTRIES_MAX: usize = 100;
+/// Most entries: managed stores take 50 writes a second, and end a request after 30 s
+/// (Akamai Functions, 2026).
+pub const ENTRIES_MAX: usize = 100;
 
 const VERSION: u8 = 1;
 
 /// What is to be stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sync<'a> {
+pub struct Sync<'a> {
     /// Records and removals; of two under one key the second is tried after the first.
-    pub(crate) entries: Vec<Entry<'a>>,
+    pub entries: Vec<Entry<'a>>,
     /// The bytes of the state of all edges.
-    pub(crate) state: Option<&'a [u8]>,
+    pub state: Option<&'a [u8]>,
 }
 
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry<'a> {
-    /// [`waypost_wire::key::LinkKey`].
-    pub(crate) key: &'a str,
+pub struct Entry<'a> {
+    /// [`crate::key::LinkKey`].
+    pub key: &'a str,
     /// What becomes of it.
-    pub(crate) change: Change<'a>,
+    pub change: Change<'a>,
 }
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change<'a> {
+pub enum Change<'a> {
     /// It gets this record.
     Put(&'a [u8]),
     /// It loses its record, if that is of this generation or an older one.
@@ -52,7 +65,7 @@ pub(crate) enum Change<'a> {
 
 /// What became of an entry, or of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The store failed: try again.
     Failed,
     /// The store has something newer, which stays.
@@ -65,7 +78,7 @@ pub(crate) enum Outcome {
 
 /// Why bytes are no synchronisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FormatError {
+pub enum FormatError {
     /// Written by a newer Waypost, or by something else.
     UnknownVersion,
     /// A value that version 1 does not have, or bytes behind the end.
@@ -84,8 +97,7 @@ impl From<ReadError> for FormatError {
 
 impl<'a> Sync<'a> {
     /// Its bytes.
-    #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "publishers write, edges read"))]
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut to = vec![VERSION];
         put_number(&mut to, self.entries.len() as u64);
         for entry in &self.entries {
@@ -113,7 +125,7 @@ impl<'a> Sync<'a> {
     ///
     /// # Errors
     /// See [`FormatError`].
-    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, FormatError> {
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, FormatError> {
         let mut from = Reader::new(bytes);
         if from.byte()? != VERSION {
             return Err(FormatError::UnknownVersion);
@@ -147,7 +159,7 @@ impl<'a> Sync<'a> {
 }
 
 /// The bytes of an answer.
-pub(crate) fn encode_outcomes(outcomes: &[Outcome]) -> Vec<u8> {
+pub fn encode_outcomes(outcomes: &[Outcome]) -> Vec<u8> {
     let mut to = vec![VERSION];
     put_number(&mut to, outcomes.len() as u64);
     to.extend(outcomes.iter().map(|outcome| match outcome {
@@ -163,8 +175,7 @@ pub(crate) fn encode_outcomes(outcomes: &[Outcome]) -> Vec<u8> {
 ///
 /// # Errors
 /// See [`FormatError`].
-#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "edges answer, publishers read"))]
-pub(crate) fn decode_outcomes(bytes: &[u8]) -> Result<Vec<Outcome>, FormatError> {
+pub fn decode_outcomes(bytes: &[u8]) -> Result<Vec<Outcome>, FormatError> {
     let mut from = Reader::new(bytes);
     if from.byte()? != VERSION {
         return Err(FormatError::UnknownVersion);
