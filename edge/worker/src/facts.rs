@@ -195,8 +195,19 @@ mod tests {
         let bare = RequestFacts { path: "/", ..RequestFacts::default() };
         assert_facts("GET", &bare);
         let text = packed([
-            "GET", "", "Fire\u{fffd}fox", "", "\u{fffd}", "", "", "true", "203.0.113", "T1", "BE",
-            "", "\u{fffd}",
+            "GET",
+            "",
+            "Fire\u{fffd}fox",
+            "",
+            "\u{fffd}",
+            "",
+            "",
+            "true",
+            "203.0.113",
+            "T1",
+            "BE",
+            "",
+            "\u{fffd}",
         ]);
         assert_facts(&text, &bare);
         let unknown = packed(["GET", "", "", "", "", "", "", "", "", "XX", "", "", ""]);

@@ -122,7 +122,13 @@ impl Instance {
     }
 
     /// Follows a link: the request is in the input, as text and maybe a form behind it.
-    pub(crate) fn follow(&self, text_bytes: u32, form_bytes: u32, draw: u64, now: Timestamp) -> u32 {
+    pub(crate) fn follow(
+        &self,
+        text_bytes: u32,
+        form_bytes: u32,
+        draw: u64,
+        now: Timestamp,
+    ) -> u32 {
         self.shared.now.set(now);
         self.sweep(now);
         let Some(outpost) = self.outpost.borrow().clone() else {

@@ -16,8 +16,8 @@ mod panic;
 mod settings;
 
 use instance::Instance;
-use waypost_wire::time::Timestamp;
 use wasm_bindgen::prelude::wasm_bindgen;
+use waypost_wire::time::Timestamp;
 
 thread_local! {
     static INSTANCE: Instance = Instance::new();
@@ -54,13 +54,7 @@ pub fn input(bytes: u32) -> u32 {
 /// Follows a link. The request is in the input ([`facts::Packed`]), a form behind it; `draw` is
 /// random. Returns what [`output::register::STATUS`] is.
 #[wasm_bindgen]
-pub fn follow(
-    text_bytes: u32,
-    form_bytes: u32,
-    draw_low: u32,
-    draw_high: u32,
-    now_ms: f64,
-) -> u32 {
+pub fn follow(text_bytes: u32, form_bytes: u32, draw_low: u32, draw_high: u32, now_ms: f64) -> u32 {
     let draw = join(draw_low, draw_high);
     INSTANCE.with(|instance| instance.follow(text_bytes, form_bytes, draw, timestamp(now_ms)))
 }

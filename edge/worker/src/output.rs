@@ -204,9 +204,8 @@ pub(crate) fn number(value: usize) -> u32 {
 
 /// The headers that many replies have in common.
 fn shared<'a>(reply: &'a Reply<'_>) -> impl Iterator<Item = (&'static str, &'a str)> {
-    let is_shared = |name: &str| {
-        !matches!(name, "location" | "content-length" | "cache-status" | "set-cookie")
-    };
+    let is_shared =
+        |name: &str| !matches!(name, "location" | "content-length" | "cache-status" | "set-cookie");
     let headers = reply.headers.iter().filter(move |(name, _)| is_shared(name));
     headers.map(|(name, value)| (*name, &**value))
 }

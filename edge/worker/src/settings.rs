@@ -21,9 +21,8 @@ impl<'a> Variables<'a> {
 
     /// What looks like a setting and is none.
     pub(crate) fn unknown(self) -> impl Iterator<Item = &'a str> {
-        let is_known = |name: &str| {
-            SETTINGS.iter().any(|setting| setting.name.eq_ignore_ascii_case(name))
-        };
+        let is_known =
+            |name: &str| SETTINGS.iter().any(|setting| setting.name.eq_ignore_ascii_case(name));
         self.all().map(|(name, _)| name).filter(move |name| !is_known(name))
     }
 
