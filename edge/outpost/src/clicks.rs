@@ -108,7 +108,7 @@ impl ClickBuffer {
         let next = BatchWriter::new(self.source, self.next_sequence);
         let bytes = std::mem::replace(&mut self.open, next).finish().into();
         let first_sequence = self.next_sequence - clicks;
-        self.keep(Parcel { first_sequence, clicks, bytes }, VecDeque::push_back);
+        self.keep(Parcel { first_sequence, clicks, bytes });
     }
 
     /// Takes parcels to deliver: at least one if there is any, then as many more as fit.
@@ -128,8 +128,8 @@ impl ClickBuffer {
 
     /// Takes back what could not be delivered.
     pub fn give_back(&mut self, parcels: Vec<Parcel>) {
-        for parcel in parcels.into_iter().rev() {
-            self.keep(parcel, VecDeque::push_front);
+        for parcel in parcels {
+            self.keep(parcel);
         }
         // The next click asks for a delivery even if it could join a promised one.
         self.promised_at = None;
@@ -155,9 +155,11 @@ impl ClickBuffer {
         self.waiting.is_empty() && self.open.count() == 0
     }
 
-    fn keep(&mut self, parcel: Parcel, push: fn(&mut VecDeque<Parcel>, Parcel)) {
+    /// Keeps a parcel in the order of numbers: deliveries that fail come back in any.
+    fn keep(&mut self, parcel: Parcel) {
         self.waiting_bytes += parcel.bytes.len();
-        push(&mut self.waiting, parcel);
+        let at = self.waiting.partition_point(|known| known.first_sequence < parcel.first_sequence);
+        self.waiting.insert(at, parcel);
         while self.waiting_bytes > WAITING_MAX_BYTES {
             let Some(oldest) = self.waiting.pop_front() else { return };
             self.waiting_bytes -= oldest.bytes.len();
@@ -309,6 +311,22 @@ mod tests {
         assert_eq!(firsts, [0, 3]);
         assert_eq!(buffer.borrow().given_up(), 1);
         assert!(Taken::from(&buffer, 3, usize::MAX).is_none());
+    }
+
+    #[test]
+    fn deliveries_that_fail_in_any_order_leave_the_order_of_numbers() {
+        let mut buffer = buffer(1);
+        for link_id in 2..=3 {
+            buffer.seal();
+            buffer.accept(&click(link_id));
+        }
+        buffer.seal();
+        let (first, second) = (buffer.take(1, 0), buffer.take(1, 0));
+        buffer.give_back(first);
+        buffer.give_back(second);
+        let firsts: Vec<u64> =
+            buffer.take(9, usize::MAX).iter().map(|p| p.first_sequence).collect();
+        assert_eq!(firsts, [0, 1, 2]);
     }
 
     #[test]

@@ -96,9 +96,13 @@ impl<'a, P: Platform> Visit<'a, P> {
         self.fallback.borrow_mut().take();
         self.land();
         let mut remembered = self.remembered(key);
-        if remembered.is_none()
-            && let Some(flight) = self.outpost.flights.of(key)
-        {
+        let mut waited_for = None;
+        // Twice, because the first reader may have been ended by the host: then whoever wakes first
+        // reads, and the others wait for that one.
+        for _ in 0..2 {
+            let flight = self.outpost.flights.of(key).filter(|flight| Some(*flight) != waited_for);
+            let Some(flight) = flight.filter(|_| remembered.is_none()) else { break };
+            waited_for = Some(flight);
             self.outpost.counts.shared_reads.add(1);
             self.platform.wait(flight).await;
             remembered = self.remembered(key);

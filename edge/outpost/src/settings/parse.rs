@@ -12,6 +12,10 @@ const URL: &str = "http:// or https:// and a host, nothing behind it";
 /// A record is believed at most this long after it was read, whatever the state says.
 const AGE_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// A delivery waits at most 2 s for clicks, 8.5 s between its four tries, and this long for each of
+/// them: within the 30 s that Workers give a request after its answer.
+const TIMEOUT_MAX_MS: u32 = 4_500;
+
 struct Parser<'a> {
     get: &'a dyn Fn(&str) -> Option<String>,
     faults: Vec<SettingFault>,
@@ -33,7 +37,7 @@ impl Parser<'_> {
         let keys = self.keys();
         let public_url = self.public_url();
         let domains = self.domains(&public_url, keys.check);
-        let timeout_ms = self.number("waypost_origin_timeout_ms", 1, 8_000);
+        let timeout_ms = self.number("waypost_origin_timeout_ms", 1, TIMEOUT_MAX_MS);
         let origin =
             self.url("waypost_origin_url", true).map(|url| OriginSettings { url, timeout_ms });
         let queue = self.queue(timeout_ms);
