@@ -7,7 +7,7 @@ import wasmModule from "./index.wasm";
 // The registers, by their places, as in src/output.rs.
 const STATUS = 0, JOURNEY = 1, ERRAND = 2, ARGUMENT = 3, TIMEOUT_MS = 4, IS_FINAL = 5;
 const HAS_LANDED = 6, REFRESH = 7, DELIVER = 8, TEMPLATE = 9, TEXT = 10, FIRST_BYTES = 11;
-const HEADER_BYTES = 12, TEMPLATE_BYTES = 13, BODY_BYTES = 14, REGISTERS = 15;
+const HEADER_BYTES = 12, TEMPLATE_BYTES = 13, BODY_BYTES = 14, REPLY = 15, REGISTERS = 16;
 // What a step of a journey returns, if not the status of a reply.
 const PENDING = 0, GONE = 2;
 // Errands.
@@ -33,7 +33,9 @@ const LOG_EVERY_MS = 60_000, TROUBLES_MAX = 64;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const random = new Uint32Array(2);
+// Random words, drawn many at a time: asking for two costs as much.
+const random = new Uint32Array(512);
+let drawn = random.length;
 const nowhere = {};
 
 /** An instance of the module. */
@@ -48,6 +50,7 @@ class Engine {
     this.panicAt = exports.panics();
     this.registersAt = exports.registers();
     this.templates = [];
+    this.replies = [];
     this.waiting = new Map();
     this.makeRoom(0);
   }
@@ -79,18 +82,16 @@ class Engine {
 
   begin(variables) {
     const bytes = this.put(variables, null);
-    crypto.getRandomValues(random);
-    const isUsable = this.exports.begin(bytes, random[0], random[1], Date.now()) !== 0;
+    drawn = random.length;
+    const isUsable = this.exports.begin(bytes, draw(), draw(), Date.now()) !== 0;
     this.look();
     return isUsable;
   }
 
   follow(text, form) {
     const bytes = this.put(text, form);
-    crypto.getRandomValues(random);
-    const now = Date.now();
     const formBytes = form === null ? 0 : form.length;
-    return this.after(this.exports.follow(bytes, formBytes, random[0], random[1], now));
+    return this.after(this.exports.follow(bytes, formBytes, draw(), draw(), Date.now()));
   }
 
   resume(journey, outcome) {
@@ -133,6 +134,11 @@ class Engine {
   /** The reply that was put out. */
   response() {
     const { registers } = this;
+    const remembered = registers[REPLY];
+    // Copying another response costs least.
+    if (remembered !== 0 && registers[TEXT] === 0) {
+      return new Response(null, this.replies[remembered]);
+    }
     const first = registers[TEXT];
     const own = first + registers[FIRST_BYTES];
     const shared = own + registers[HEADER_BYTES];
@@ -144,7 +150,6 @@ class Engine {
       template = new Response(null, { status: registers[STATUS], headers });
       if (registers[TEMPLATE] !== 0) this.templates[registers[TEMPLATE]] = template;
     }
-    // Copying another response is what costs least.
     const response = new Response(body === end ? null : this.bytes.slice(body, end), template);
     if (own > first) response.headers.set("location", this.text(first, own - first));
     if (shared > own) {
@@ -152,6 +157,7 @@ class Engine {
         response.headers.append(name, value);
       }
     }
+    if (remembered !== 0) this.replies[remembered] = new Response(null, response);
     return response;
   }
 
@@ -179,6 +185,14 @@ class Engine {
     }
     return FAILED;
   }
+}
+
+function draw() {
+  if (drawn === random.length) {
+    crypto.getRandomValues(random);
+    drawn = 0;
+  }
+  return random[drawn++];
 }
 
 /** Names and values, a line each. */

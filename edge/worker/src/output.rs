@@ -27,7 +27,7 @@ pub(crate) mod register {
     pub(crate) const REFRESH: usize = 7;
     /// A journey to run beside: delivers clicks; 0: none.
     pub(crate) const DELIVER: usize = 8;
-    /// Which status and headers are those of an earlier reply; 0: none.
+    /// Which status and headers are those of an earlier reply, but for `Location`; 0: none.
     pub(crate) const TEMPLATE: usize = 9;
     /// Where the texts begin.
     pub(crate) const TEXT: usize = 10;
@@ -39,8 +39,10 @@ pub(crate) mod register {
     pub(crate) const TEMPLATE_BYTES: usize = 13;
     /// Bytes of the fourth text: a body.
     pub(crate) const BODY_BYTES: usize = 14;
+    /// Which reply it is as a whole, if it is worth remembering; then texts only if it is news.
+    pub(crate) const REPLY: usize = 15;
     /// How many there are.
-    pub(crate) const COUNT: usize = 15;
+    pub(crate) const COUNT: usize = 16;
 }
 
 /// The journey has an errand.
@@ -52,6 +54,9 @@ pub(crate) const GONE: u32 = 2;
 
 /// Replies have most of their headers in common; so many sets of them are remembered by the shim.
 const TEMPLATES_MAX: usize = 64;
+
+/// So many whole replies are remembered by the shim, a power of two.
+const REPLIES_MAX: usize = 256;
 
 /// A buffer that grew beyond this for one reply or errand is given back before the next.
 const KEPT_MAX_BYTES: usize = 64 * 1024;
@@ -69,6 +74,16 @@ pub(crate) struct Output {
     registers: Box<[Cell<u32>; register::COUNT]>,
     text: Vec<u8>,
     templates: Vec<Template>,
+    replies: Vec<Remembered>,
+}
+
+/// A reply of a template and a `Location`, in a place that others want too.
+#[derive(Clone, Debug, Default)]
+struct Remembered {
+    template: u32,
+    location: String,
+    /// Of what was replied last and is not remembered. What comes twice in a row is.
+    candidate: Option<u32>,
 }
 
 impl Output {
@@ -77,6 +92,7 @@ impl Output {
             registers: Box::new([const { Cell::new(0) }; register::COUNT]),
             text: Vec::with_capacity(4_096),
             templates: Vec::new(),
+            replies: vec![Remembered::default(); REPLIES_MAX],
         }
     }
 
@@ -116,17 +132,21 @@ impl Output {
         self.set(register::STATUS, reply.status.into());
         let location = reply.headers.iter().find(|(name, _)| *name == "location");
         let location = location.map_or("", |(_, value)| value);
+        let is_own = |name: &str| {
+            matches!(name, "cache-status" | "set-cookie") || (is_head && name == "content-length")
+        };
+        let (template, is_news) = self.template(reply);
+        let is_plain = reply.body.is_empty() && !reply.headers.iter().any(|(name, _)| is_own(name));
+        if is_plain && !is_news && template != 0 && self.remember(template, location) {
+            return;
+        }
+        self.set(register::TEMPLATE, template);
         self.put(register::FIRST_BYTES, |to| to.extend_from_slice(location.as_bytes()));
         self.put(register::HEADER_BYTES, |to| {
-            for (name, value) in &reply.headers {
-                let is_own = matches!(*name, "cache-status" | "set-cookie");
-                if is_own || (is_head && *name == "content-length") {
-                    lines_of(to, name, value);
-                }
+            for (name, value) in reply.headers.iter().filter(|(name, _)| is_own(name)) {
+                lines_of(to, name, value);
             }
         });
-        let (template, is_news) = self.template(reply);
-        self.set(register::TEMPLATE, template);
         if is_news {
             self.put(register::TEMPLATE_BYTES, |to| {
                 shared(reply).for_each(|(name, value)| lines_of(to, name, value));
@@ -134,6 +154,23 @@ impl Output {
         }
         self.put(register::BODY_BYTES, |to| to.extend_from_slice(reply.body.as_bytes()));
         self.locate();
+    }
+
+    /// Whether the shim remembers the reply. If not, it may be asked to do so now.
+    fn remember(&mut self, template: u32, location: &str) -> bool {
+        let hash = hash_of(template, location);
+        let at = hash as usize % REPLIES_MAX;
+        let known = &mut self.replies[at];
+        let is_known = known.template == template && known.location == location;
+        if is_known || known.candidate == Some(hash) {
+            self.registers[register::REPLY].set(number(at + 1));
+        }
+        if !is_known && known.candidate == Some(hash) {
+            *known = Remembered { template, location: location.to_owned(), candidate: None };
+        } else if !is_known {
+            known.candidate = Some(hash);
+        }
+        is_known
     }
 
     /// Puts an errand.
@@ -215,6 +252,12 @@ impl Template {
         let headers = self.headers.iter().map(|(name, value)| (*name, &**value));
         self.status == reply.status && shared(reply).eq(headers)
     }
+}
+
+/// FNV-1a.
+fn hash_of(template: u32, location: &str) -> u32 {
+    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    location.bytes().fold(0x811c_9dc5 ^ template, mix)
 }
 
 fn lines_of(to: &mut Vec<u8>, name: &str, value: &str) {

@@ -171,9 +171,8 @@ struct Deployment {
 }
 
 fn config(modules: &[String], behind: SocketAddr) -> Result<String, String> {
-    // TEMPORARY
     let deployed = fs::read_to_string(repository().join("wrangler.toml"))
-        .unwrap_or_else(|_| "compatibility_date = '2026-04-01'".to_owned());
+        .map_err(|error| format!("wrangler.toml: {error}"))?;
     let deployed: Deployment = toml::from_str(&deployed).map_err(text)?;
     let mut list = String::new();
     for name in modules {

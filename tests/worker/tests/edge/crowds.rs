@@ -46,6 +46,7 @@ async fn a_crowd_at_a_cold_link_reads_once() {
     world.stub.behind().store.insert(key("a"), record(1, 1, A));
     world.stub.behind().set(Topic::Store, Mood::Held);
     let crowd = Crowd::gather(&world, "a").await;
+    world.stub.until("the read", |behind| behind.count(Topic::Store) == 1).await;
     world.stub.release();
     for answer in crowd.answers().await {
         assert_sent(&answer, A);
@@ -60,6 +61,7 @@ async fn a_crowd_at_a_link_that_only_the_origin_has_asks_once() {
     world.stub.behind().links.insert(key("a"), record(1, 1, A));
     world.stub.behind().set(Topic::Resolve, Mood::Held);
     let crowd = Crowd::gather(&world, "a").await;
+    world.stub.until("the question", |behind| behind.count(Topic::Resolve) == 1).await;
     world.stub.release();
     for answer in crowd.answers().await {
         assert_sent(&answer, A);
@@ -116,9 +118,9 @@ async fn a_crowd_whose_reader_is_ended_by_the_runtime_is_answered() {
 async fn a_crowd_that_cannot_be_served_does_not_ask_again_for_everybody() {
     let world = World::start().await;
     world.stub.behind().set(Topic::Store, Mood::Status(500));
-    world.stub.behind().plan(Topic::Resolve, [Mood::Held]);
-    world.stub.behind().set(Topic::Resolve, Mood::Held);
+    world.stub.behind().set(Topic::Resolve, Mood::Silent);
     let crowd = Crowd::gather(&world, "a").await;
+    world.stub.until("the question", |behind| behind.count(Topic::Resolve) == 1).await;
     world.stub.behind().set(Topic::Resolve, Mood::Closed);
     world.pass(3_000).await;
     for answer in crowd.answers().await {

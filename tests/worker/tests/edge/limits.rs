@@ -293,16 +293,20 @@ async fn memory_is_bounded_however_many_links_are_followed() {
     let world = World::with(Sink::Queue, &settings).await;
     world.answers_wait(false).await;
     world.begin_with_record(&record(1, 1, A)).await;
-    let mut memories = Vec::new();
+    let (mut memories, mut clicks) = (Vec::new(), 0);
     for part in 0..requests.div_ceil(PART) {
         let statuses = world.requests(part * PART, PART, 100).await;
         assert_eq!(statuses, [(302, PART)].into());
+        // Clicks that wait for others go out, as they do every two seconds.
+        world.pass_until_idle().await;
+        clicks += world.ledger().links.len() as u64;
         world.stub.behind().batches.clear();
         world.stub.behind().take_seen();
         let status = world.control.status().await;
         assert_eq!(status.memories.len(), 1, "no instance was born again");
         memories.push(status.memories[0]);
     }
+    assert_eq!(clicks, requests.div_ceil(PART) * PART);
     // Room is made and given back all the time, so a few pages of 64 KiB more are no leak; a byte
     // for each request would be.
     let (early, late) = (memories[1], memories[memories.len() - 1]);
