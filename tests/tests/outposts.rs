@@ -63,10 +63,13 @@ struct World {
     publisher_down_until: Cell<i64>,
 }
 
+/// What a place has of a key, and since when.
+type Held = (i64, Option<Vec<u8>>);
+
 /// A platform: one place with its own copies of the store.
 struct Edge<'w> {
     world: &'w World,
-    copies: RefCell<BTreeMap<String, (i64, Option<Vec<u8>>)>>,
+    copies: RefCell<BTreeMap<String, Held>>,
 }
 
 fn key(link: usize) -> String {

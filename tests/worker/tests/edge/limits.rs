@@ -212,7 +212,7 @@ async fn a_request_makes_few_requests_and_opens_few_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_after_an_answer_ends_in_30_s() {
     let longest = [
-        ("WAYPOST_ORIGIN_TIMEOUT_MS", "8000"),
+        ("WAYPOST_ORIGIN_TIMEOUT_MS", "4500"),
         ("WAYPOST_STORE_TIMEOUT_MS", "10000"),
         ("WAYPOST_CLICK_FLUSH_MS", "2000"),
     ];
