@@ -80,7 +80,7 @@ fn variables(case: &Case) -> BTreeMap<String, String> {
     let mut all = edge::settings(&seed::policy(case), &ORIGIN_KEY);
     all.insert("waypost_geo_headers", "true".to_owned());
     // No case depends on how fast the machine is.
-    all.insert("waypost_origin_timeout_ms", "8000".to_owned());
+    all.insert("waypost_origin_timeout_ms", "4500".to_owned());
     match edge::has_origin(case) {
         true => all.extend([("waypost_origin_url", ORIGIN_URL.to_owned())]),
         false => all.extend(queue()),

@@ -53,7 +53,7 @@ pub fn keys() -> String {
     format!("check:{short} cookie:{long} origin:{} sticky:{short}", hex(&ORIGIN_KEY))
 }
 
-/// A world of `https://s.example` with an origin, the state, and a link `abc` in store and origin.
+/// A world of `https://s.example` with an origin, the state, and a link `abc` in the store.
 pub fn world(settings: &[(&str, &str)]) -> World {
     let keys = keys();
     let mut all = BTreeMap::from([

@@ -67,7 +67,7 @@ async fn clicks_of_a_while_travel_together() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_delivery() {
-    let world = world(&[("waypost_click_flush_ms", "0"), ("waypost_origin_timeout_ms", "8000")]);
+    let world = world(&[("waypost_click_flush_ms", "0"), ("waypost_origin_timeout_ms", "4500")]);
     world.origin.known().manner = Manner::Hangs;
     let bench = Bench::start(world, KEPT).await;
     assert_eq!(bench.send("GET /abc").await.status, 302);

@@ -16,7 +16,7 @@ const FAILURES: [(Manner, &str); 5] = [
 
 /// Only who hangs is given little time: whoever answers may take as long as the machine needs.
 fn settings(manner: Manner) -> [(&'static str, &'static str); 1] {
-    let timeout_ms = if manner == Manner::Hangs { "30" } else { "8000" };
+    let timeout_ms = if manner == Manner::Hangs { "30" } else { "4500" };
     [("waypost_origin_timeout_ms", timeout_ms)]
 }
 

@@ -5,7 +5,7 @@ use waypost_tests_spin::world::{Mood, World};
 use waypost_wire::click::Batch;
 use waypost_wire::state::STATE_KEY;
 
-use crate::bench::{Bench, KEPT, world};
+use crate::bench::{Bench, KEPT, keep, link, world};
 
 /// Whether the visitor of the first click was told apart, and how often the state was read.
 async fn first_click(world: World) -> (bool, usize) {
@@ -34,6 +34,8 @@ async fn a_store_without_the_state_leaves_it_to_the_origin() {
     let world = world(&AT_ONCE);
     world.origin.known().state = Some(quiet_state(world.now()));
     world.put(STATE_KEY, b"no state".to_vec());
+    // And what else is in such a store is believed only if the origin says the same.
+    keep(&world, "abc", &link(1, "https://example.com/"));
     let bench = Bench::start(world, KEPT).await;
     let is_told_apart = || bench.world.origin.known().batches.iter().any(|batch| told_apart(batch));
     // How soon the origin answers is not the edge's to say.

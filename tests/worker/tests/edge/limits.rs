@@ -235,6 +235,53 @@ async fn what_runs_after_an_answer_ends_in_30_s() {
     }
 }
 
+/// A queue that takes everything, but each call only after four seconds, and a buffer full of
+/// clicks: more than fits into the time after one answer. What is left goes with the next visitor.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_queue_does_not_take_in_30_s_waits_for_the_next_visitor() {
+    const CALL_MS: i64 = 4_000;
+    const CLICKS: u64 = 3_000;
+    let settings = [("WAYPOST_CLICK_FLUSH_MS", "2000"), ("WAYPOST_ORIGIN_TIMEOUT_MS", "4500")];
+    let world = World::with(Sink::Queue, &settings).await;
+    world.answers_wait(false).await;
+    world.begin_with_record(&record(1, 1, A)).await;
+    world.stub.behind().set(Topic::Queue, Mood::Closed);
+    // Clicks as long as they can be: three megabytes of them.
+    let names = ["source", "medium", "campaign", "term", "content"];
+    let texts = names.map(|name| format!("utm_{name}={{}}{name}{}", "x".repeat(240)));
+    let slug = format!("a?{}", texts.join("&"));
+    assert_eq!(world.requests_of(&slug, CLICKS, 50).await, [(302, CLICKS)].into());
+    world.pass_until_idle().await;
+
+    world.stub.behind().set(Topic::Queue, Mood::Held);
+    let mut deliveries = 0;
+    while world.ledger().links.len() < 2_000 {
+        deliveries += 1;
+        assert!(deliveries < 5, "{} arrived", world.ledger().links.len());
+        assert_sent(&world.follow("b").await, A);
+        let begun = world.now();
+        world.pass_a_wait_of(2_000).await;
+        let mut calls = 0;
+        world.stub.behind().take_seen();
+        loop {
+            calls += 1;
+            let status = world.control.until("a call, or the end", |status| {
+                status.duties == 0 || world.asked(Topic::Queue) == calls
+            });
+            if status.await.duties == 0 {
+                break;
+            }
+            world.pass(CALL_MS).await;
+            world.stub.release();
+            let answered = world.stub.until("the answer", |behind| behind.open() == 0);
+            answered.await;
+            let after_ms = world.now().ms_since(begun);
+            assert!(after_ms <= WAIT_UNTIL_MAX_MS, "call {calls} of a delivery: {after_ms} ms");
+        }
+    }
+    world.end().await;
+}
+
 /// A visitor is answered in bounded time, whatever hangs.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_visitor_waits_for_ever() {
