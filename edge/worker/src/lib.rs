@@ -31,7 +31,7 @@ pub fn panics() -> u32 {
 }
 
 /// Begins with an empty memory, and with settings that are in the input: so many bytes of
-/// [`settings::Variables`]. Returns whether they can be used; what there is to say about them is
+/// `settings::Variables`. Returns whether they can be used; what there is to say about them is
 /// put out. The source names this instance in its clicks: it is random.
 #[wasm_bindgen]
 pub fn begin(text_bytes: u32, source_low: u32, source_high: u32, now_ms: f64) -> bool {
@@ -39,7 +39,7 @@ pub fn begin(text_bytes: u32, source_low: u32, source_high: u32, now_ms: f64) ->
     INSTANCE.with(|instance| instance.begin(text_bytes, source, timestamp(now_ms)))
 }
 
-/// Where the registers are ([`output::register`]).
+/// Where the registers are (`output::register`).
 #[wasm_bindgen]
 pub fn registers() -> u32 {
     INSTANCE.with(Instance::registers)
@@ -51,8 +51,8 @@ pub fn input(bytes: u32) -> u32 {
     INSTANCE.with(|instance| instance.input(bytes))
 }
 
-/// Follows a link. The request is in the input ([`facts::Packed`]), a form behind it; `draw` is
-/// random. Returns what [`output::register::STATUS`] is.
+/// Follows a link. The request is in the input (`facts::Packed`), a form behind it; `draw` is
+/// random. Returns what `output::register::STATUS` is.
 #[wasm_bindgen]
 pub fn follow(text_bytes: u32, form_bytes: u32, draw_low: u32, draw_high: u32, now_ms: f64) -> u32 {
     let draw = join(draw_low, draw_high);
