@@ -1,4 +1,5 @@
 use waypost_wire::origin::{Answer, Question, Stored};
+use waypost_wire::time::Timestamp;
 
 use crate::clicks::{Fate, Taken};
 use crate::settings::Sink;
@@ -7,6 +8,10 @@ use crate::{Failed, Outpost, Platform, sqs};
 /// Waits before each try. With the time limit of every try they stay below the 30 s that Workers
 /// give a request after its answer (`waitUntil`).
 const PAUSES_MS: [u32; 4] = [0, 500, 2_000, 6_000];
+
+/// No call begins that could end later than this after its delivery began, pauses and waits for
+/// other clicks included: Workers give a request 30 s after its answer.
+const DELIVERY_MAX_MS: i64 = 29_000;
 
 /// Most of one call: SQS takes ten messages and 1 MiB; an origin's question is smaller.
 const PARCELS_MAX: usize = 10;
@@ -18,6 +23,7 @@ impl Outpost {
     ///
     /// Answers whether all was delivered, as far as anybody takes it: `false` if some of it waits.
     pub async fn deliver<P: Platform>(&self, after_ms: u32, platform: &P) -> bool {
+        let end = platform.now().plus_ms(DELIVERY_MAX_MS);
         if after_ms > 0 {
             platform.pause(after_ms).await;
         }
@@ -26,17 +32,27 @@ impl Outpost {
             if pause_ms > 0 {
                 platform.pause(pause_ms).await;
             }
-            match self.deliver_waiting(platform).await {
-                Ok(()) => return true,
+            match self.deliver_waiting(end, platform).await {
+                Ok(()) => return self.clicks.borrow().is_empty(),
                 Err(Failed) => self.counts.delivery_failures.add(1),
             }
         }
         false
     }
 
-    /// Delivers until nothing waits or a call fails.
-    async fn deliver_waiting<P: Platform>(&self, platform: &P) -> Result<(), Failed> {
-        while let Some(mut taken) = Taken::from(&self.clicks, PARCELS_MAX, CALL_MAX_BYTES) {
+    /// Delivers until nothing waits, a call fails, or there is no time for another one.
+    async fn deliver_waiting<P: Platform>(
+        &self,
+        end: Timestamp,
+        platform: &P,
+    ) -> Result<(), Failed> {
+        let timeout_ms = match &self.settings.sink {
+            Some(Sink::Sqs(queue)) => queue.timeout_ms,
+            _ => self.settings.origin.as_ref().map_or(0, |origin| origin.timeout_ms),
+        };
+        while platform.now().plus_ms(timeout_ms.into()) <= end
+            && let Some(mut taken) = Taken::from(&self.clicks, PARCELS_MAX, CALL_MAX_BYTES)
+        {
             let arrived = match &self.settings.sink {
                 None => taken.settle(|_| Fate::Hopeless),
                 Some(Sink::Origin) => self.to_origin(&mut taken, platform).await?,

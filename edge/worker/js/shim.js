@@ -28,6 +28,9 @@ const FORM_MAX_BYTES = 4096, FORM_TIMEOUT_MS = 5_000;
 // Largest value or answer that is taken in. Records have a few KB; the state of edges has 200, and
 // with the longest keys 1.4 MB.
 const VALUE_MAX_BYTES = 2 * 1024 * 1024;
+// Broken instances that are kept until their clicks are sent, each with its memory of records, and
+// how long that can take: as long as the platform lets anything run after an answer.
+const RESCUES_MAX = 4, RESCUE_MS = 30_000;
 // The same trouble is logged once in this time; so many troubles are told apart.
 const LOG_EVERY_MS = 60_000, TROUBLES_MAX = 64;
 
@@ -306,10 +309,12 @@ function begin(env) {
     return faults === "";
   }
   engine ??= new Engine();
-  const isSetting = ([name, value]) => name.startsWith("WAYPOST_") && typeof value !== "object";
-  const settings = Object.entries(env).filter(isSetting);
-  const isUsable = engine.begin(settings.map(([name, value]) => `${name}=${value}`).join("\0"));
-  let remarks = engine.said();
+  const settings = Object.entries(env).filter(([name]) => name.startsWith("WAYPOST_"));
+  // Variables may be JSON; no setting is, so that this is said instead of passed over.
+  const text = (value) => (typeof value === "object" ? JSON.stringify(value) : value);
+  const lines = settings.map(([name, value]) => `${name}=${text(value)}`);
+  const isUsable = engine.begin(lines.join("\0"));
+  const remarks = engine.said();
   faults = isUsable ? "" : remarks;
   if (typeof env.LINKS?.get !== "function") {
     faults = `${faults}\nLINKS: is not bound to a KV namespace`.trimStart();
@@ -434,11 +439,23 @@ function replace(current, error, env, ctx) {
   }
   for (const flight of [...current.waiting.keys()]) current.wake(flight);
   try {
-    const journey = current.exports.rescue();
+    const journey = mayRescue() ? current.exports.rescue() : 0;
     if (journey !== 0) ctx.waitUntil(run(current, env, ctx, journey));
+    else console.error("waypost: its clicks are lost");
   } catch (another) {
     replace(current, another, env, ctx);
   }
+}
+
+let rescues = [];
+
+/** Whether one more broken instance may stay for as long as its clicks take. */
+function mayRescue() {
+  const now = Date.now();
+  rescues = rescues.filter((since) => Math.abs(now - since) < RESCUE_MS);
+  if (rescues.length === RESCUES_MAX) return false;
+  rescues.push(now);
+  return true;
 }
 
 /** For tests: breaks the instance as the request wishes. */

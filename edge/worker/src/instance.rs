@@ -29,11 +29,11 @@ const INPUT_BYTES: usize = 32 * 1024;
 
 /// What an errand came back with, as the shim tells it. A status of 100 or more is that of an
 /// answer to a request.
-mod code {
-    pub(super) const NOTHING: u32 = 1;
-    pub(super) const DONE: u32 = 2;
-    pub(super) const BEGIN: u32 = 3;
-    pub(super) const STATUS_MIN: u32 = 100;
+pub(crate) mod code {
+    pub(crate) const NOTHING: u32 = 1;
+    pub(crate) const DONE: u32 = 2;
+    pub(crate) const BEGIN: u32 = 3;
+    pub(crate) const STATUS_MIN: u32 = 100;
 }
 
 /// A future that stops at errands.
@@ -310,5 +310,30 @@ impl Instance {
             journeys.extract_if(|_, journey| is_abandoned(journey)).map(|(_, old)| old).collect()
         };
         drop(abandoned);
+    }
+}
+
+/// What the shim does by looking into memory.
+#[cfg(test)]
+impl Instance {
+    pub(crate) fn put(&self, text: &str, bytes: &[u8]) -> u32 {
+        let needed = text.len() + bytes.len();
+        self.input(u32::try_from(needed).expect("short"));
+        let mut input = self.input.borrow_mut();
+        input[..text.len()].copy_from_slice(text.as_bytes());
+        input[text.len()..needed].copy_from_slice(bytes);
+        u32::try_from(text.len()).expect("short")
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        self.input.borrow().len()
+    }
+
+    pub(crate) fn register(&self, register: usize) -> u32 {
+        self.output.borrow().get(register)
+    }
+
+    pub(crate) fn texts(&self) -> [String; 4] {
+        self.output.borrow().texts()
     }
 }

@@ -14,6 +14,8 @@ mod instance;
 mod output;
 mod panic;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use instance::Instance;
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -225,6 +225,17 @@ impl Output {
         self.set(register, number(self.text.len() - before));
     }
 
+    #[cfg(test)]
+    pub(crate) fn texts(&self) -> [String; 4] {
+        use register::{BODY_BYTES, FIRST_BYTES, HEADER_BYTES, TEMPLATE_BYTES};
+        let mut rest = &*self.text;
+        [FIRST_BYTES, HEADER_BYTES, TEMPLATE_BYTES, BODY_BYTES].map(|bytes| {
+            let (text, after) = rest.split_at(self.get(bytes) as usize);
+            rest = after;
+            String::from_utf8_lossy(text).into_owned()
+        })
+    }
+
     fn locate(&self) {
         self.set(register::TEXT, address(self.text.as_ptr()));
     }

@@ -30,7 +30,7 @@ impl Message {
 /// How the length of a body is found where no header tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untold {
-    /// There is no body: requests, and what answers HEAD whatever its headers tell.
+    /// There is no body: requests.
     Empty,
     /// There is none although headers may tell of one: answers to HEAD.
     Never,

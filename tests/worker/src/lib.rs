@@ -6,6 +6,7 @@ pub mod client;
 pub mod control;
 pub mod host;
 pub mod http1;
+mod links;
 pub mod settings;
 pub mod stub;
 pub mod workerd;

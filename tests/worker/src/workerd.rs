@@ -20,11 +20,18 @@ pub const CF_HEADER: &str = "x-test-cf";
 /// Longest wait for workerd to listen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs workerd, and kills it as soon as nobody holds the other end of its standard input: not
-/// even a test that is killed leaves one behind. Standard output is given to workerd alone, so
-/// that its end is seen.
-const GUARD: &str =
-    r#""$@" </dev/null & child=$!; exec >&-; read -r _; kill -9 $child; wait $child"#;
+/// Runs workerd, and kills it as soon as nobody holds the other end of its standard input, or when
+/// it is told to end itself: not even a test that is killed leaves one behind. Standard output is
+/// given to workerd alone, so that its end is seen.
+const GUARD: &str = r#"
+"$@" </dev/null & child=$!
+trap 'kill -9 $child' EXIT
+trap exit HUP INT TERM
+exec >&-
+read -r _
+kill -9 $child
+wait $child
+"#;
 
 const SOCKETS: [&str; 3] = ["proxy", "host", "control"];
 

@@ -6,38 +6,34 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use waypost_service::model::LinkId;
-use waypost_tests_worker::client::Client;
 use waypost_tests_worker::settings::Sink;
 use waypost_tests_worker::stub::{Mood, Topic};
 use waypost_tests_worker::workerd::Build;
 use waypost_tests_worker::world::{DOMAIN, World, key, live, record, request};
 use waypost_wire::codec::{self, RECORD_MAX_BYTES};
 use waypost_wire::key::{LinkKey, SLUG_MAX_BYTES};
-use waypost_wire::origin::Unlocked;
 use waypost_wire::record::{Generation, LinkRecord};
 use waypost_wire::state::{self, CHANGES_MAX, Change, EdgeState, STATE_KEY};
 
-use crate::answers::{A, assert_not_found, assert_sent, assert_unavailable};
+use crate::answers::{A, assert_not_found, assert_sent};
 
 /// The free plan's limit for a Worker, compressed.
 const BUNDLE_MAX_BYTES: usize = 3 * 1024 * 1024;
 /// What Waypost allows itself.
-const BUNDLE_OUR_MAX_BYTES: usize = 120 * 1024;
+const BUNDLE_OUR_MAX_BYTES: usize = 120_000;
 /// Requests that one request may make (free plan).
 const SUBREQUESTS_MAX: usize = 50;
 /// Connections that one request may have open.
 const CONNECTIONS_MAX: usize = 6;
-/// What may still run after an answer.
-const WAIT_UNTIL_MAX_MS: i64 = 30_000;
 /// Headers of a request, and of an answer.
 const HEADERS_MAX_BYTES: usize = 128 * 1024;
 /// An address.
 const URL_MAX_BYTES: usize = 16 * 1024;
+/// The longest key of a record: a domain, a slash, a slug.
+const KEY_LONGEST_BYTES: usize = 253 + 1 + SLUG_MAX_BYTES;
 /// Keys and values of KV.
 const KEY_MAX_BYTES: usize = 512;
 const VALUE_MAX_BYTES: usize = 25 * 1024 * 1024;
-/// Memory of an instance. JavaScript's own part of it is taken to be no more than an eighth.
-const MEMORY_MAX_BYTES: u64 = 128 * 1024 * 1024;
 
 fn modules() -> Vec<(String, Vec<u8>)> {
     let folder = Build::Deployed.folder();
@@ -84,10 +80,11 @@ fn the_bundle_does_nothing_that_production_refuses() {
 #[test]
 fn every_legal_key_and_value_fits_into_kv() {
     let longest = LinkKey::new(&"d".repeat(253), &"s".repeat(SLUG_MAX_BYTES), false);
-    assert!(longest.as_str().len() <= KEY_MAX_BYTES, "{}", longest.as_str().len());
+    assert_eq!(longest.as_str().len(), KEY_LONGEST_BYTES);
+    const { assert!(KEY_LONGEST_BYTES <= KEY_MAX_BYTES) };
     assert!(STATE_KEY.len() <= KEY_MAX_BYTES);
     const { assert!(RECORD_MAX_BYTES <= VALUE_MAX_BYTES) };
-    let bytes = full_state(longest.as_str()).len();
+    let bytes = full_state(&longest.as_str()[4..]).len();
     assert!(bytes <= VALUE_MAX_BYTES, "{bytes}");
 }
 
@@ -103,7 +100,7 @@ fn full_state(key: &str) -> Vec<u8> {
 }
 
 /// A record as long as Waypost writes them, by its destination.
-fn longest_record() -> (String, Vec<u8>) {
+pub fn longest_record() -> (String, Vec<u8>) {
     let encoded = |destination: &str| {
         codec::encode(&LinkRecord { forward_query: true, ..live(LinkId(1), 1, destination) })
     };
@@ -207,184 +204,12 @@ async fn a_request_makes_few_requests_and_opens_few_connections() {
     world.end().await;
 }
 
-/// What runs after an answer ends in time, if nothing at all answers, with the longest waits that
-/// can be set.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_runs_after_an_answer_ends_in_30_s() {
-    let longest = [
-        ("WAYPOST_ORIGIN_TIMEOUT_MS", "4500"),
-        ("WAYPOST_STORE_TIMEOUT_MS", "10000"),
-        ("WAYPOST_CLICK_FLUSH_MS", "2000"),
-    ];
-    for settings in [&[("WAYPOST_CLICK_FLUSH_MS", "2000")][..], &longest[..]] {
-        for sink in [Sink::Queue, Sink::Origin] {
-            let world = World::with(sink, settings).await;
-            world.stub.behind().store.insert(key("a"), record(1, 1, A));
-            world.answers_wait(false).await;
-            world.pass(30_000).await;
-            for topic in [Topic::StoreState, Topic::State, Topic::Queue, Topic::Clicks] {
-                world.stub.behind().set(topic, Mood::Silent);
-            }
-            assert_sent(&world.follow("a").await, A);
-            world.pass(WAIT_UNTIL_MAX_MS).await;
-            let status = world.control.status().await;
-            assert_eq!(status.dues, [0; 0], "{sink:?} {settings:?}: it waits on");
-            world.settle().await;
-            world.end().await;
-        }
-    }
-}
-
-/// A queue that takes everything, but each call only after four seconds, and a buffer full of
-/// clicks: more than fits into the time after one answer. What is left goes with the next visitor.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_slow_queue_does_not_take_in_30_s_waits_for_the_next_visitor() {
-    const CALL_MS: i64 = 4_000;
-    const CLICKS: u64 = 3_000;
-    let settings = [("WAYPOST_CLICK_FLUSH_MS", "2000"), ("WAYPOST_ORIGIN_TIMEOUT_MS", "4500")];
-    let world = World::with(Sink::Queue, &settings).await;
-    world.answers_wait(false).await;
-    world.begin_with_record(&record(1, 1, A)).await;
-    world.stub.behind().set(Topic::Queue, Mood::Closed);
-    // Clicks as long as they can be: three megabytes of them.
-    let names = ["source", "medium", "campaign", "term", "content"];
-    let texts = names.map(|name| format!("utm_{name}={{}}{name}{}", "x".repeat(240)));
-    let slug = format!("a?{}", texts.join("&"));
-    assert_eq!(world.requests_of(&slug, CLICKS, 50).await, [(302, CLICKS)].into());
-    world.pass_until_idle().await;
-
-    world.stub.behind().set(Topic::Queue, Mood::Held);
-    let mut deliveries = 0;
-    while world.ledger().links.len() < 2_000 {
-        deliveries += 1;
-        assert!(deliveries < 5, "{} arrived", world.ledger().links.len());
-        assert_sent(&world.follow("b").await, A);
-        let begun = world.now();
-        world.pass_a_wait_of(2_000).await;
-        let mut calls = 0;
-        world.stub.behind().take_seen();
-        loop {
-            calls += 1;
-            let status = world.control.until("a call, or the end", |status| {
-                status.duties == 0 || world.asked(Topic::Queue) == calls
-            });
-            if status.await.duties == 0 {
-                break;
-            }
-            world.pass(CALL_MS).await;
-            world.stub.release();
-            let answered = world.stub.until("the answer", |behind| behind.open() == 0);
-            answered.await;
-            let after_ms = world.now().ms_since(begun);
-            assert!(after_ms <= WAIT_UNTIL_MAX_MS, "call {calls} of a delivery: {after_ms} ms");
-        }
-    }
-    world.end().await;
-}
-
-/// A visitor is answered in bounded time, whatever hangs.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_visitor_waits_for_ever() {
-    let world = World::start().await;
-    world.stub.behind().set(Topic::Store, Mood::Silent);
-    world.stub.behind().set(Topic::Resolve, Mood::Silent);
-    let (answer, ()) = tokio::join!(world.follow("a"), async {
-        world.stub.until("the read", |behind| behind.count(Topic::Store) == 1).await;
-        world.pass_a_wait_of(1_000).await;
-        world.pass_a_wait_of(3_000).await;
-    });
-    assert_unavailable(&answer);
-    world.end().await;
-}
-
-/// Forms are read as far as a password can be in them, and waited for so long.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_may_be_long_or_never_come() {
-    const FORM_TIMEOUT_MS: i64 = 5_000;
-    let locked = LinkRecord { password_version: Some(1), ..live(LinkId(1), 1, A) };
-    let world = World::start().await;
-    world.stub.behind().store.insert(key("a"), codec::encode(&locked));
-    world.stub.behind().unlocks = Some(Unlocked::Wrong);
-    let long = format!("password=sesame&rest={}", "x".repeat(1024 * 1024));
-    let wrong = world.post("a", "password=sesame").await;
-    assert_eq!(wrong.status, 403);
-    let nothing = world.post("a", "").await;
-    for form in [long, format!("password=sesame&{}", "x=y&".repeat(10_000))] {
-        assert_eq!(world.post("a", &form).await, wrong);
-    }
-    assert_eq!(world.asked(Topic::Unlock), 3);
-    let headers = [("content-type", "application/x-www-form-urlencoded"), ("content-length", "15")];
-    for begun in ["", "password=ses"] {
-        let (answer, ()) = tokio::join!(
-            async {
-                let request = format!("{}{begun}", request("POST", "a", &headers));
-                Client::new(world.workerd.proxy).send(request.as_bytes()).await.unwrap()
-            },
-            world.pass_a_wait_of(FORM_TIMEOUT_MS)
-        );
-        assert_eq!(answer, nothing, "{begun:?}");
-    }
-    assert_eq!(world.asked(Topic::Unlock), 3, "half a password is none");
-    world.end().await;
-}
-
-/// How many requests the memory is watched over; WAYPOST_MEMORY_REQUESTS sets another number.
-const REQUESTS: u64 = 100_000;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn memory_is_bounded_however_many_links_are_followed() {
-    const PART: u64 = 10_000;
-    let requests = std::env::var("WAYPOST_MEMORY_REQUESTS");
-    let requests = requests.map_or(REQUESTS, |text| text.parse().unwrap());
-    let settings = [("WAYPOST_CACHE_BYTES", "1048576"), ("WAYPOST_CLICK_FLUSH_MS", "")];
-    let world = World::with(Sink::Queue, &settings).await;
-    world.answers_wait(false).await;
-    world.begin_with_record(&record(1, 1, A)).await;
-    let (mut memories, mut clicks) = (Vec::new(), 0);
-    for part in 0..requests.div_ceil(PART) {
-        let statuses = world.requests(part * PART, PART, 100).await;
-        assert_eq!(statuses, [(302, PART)].into());
-        // Clicks that wait for others go out, as they do every two seconds.
-        world.pass_until_idle().await;
-        clicks += world.ledger().links.len() as u64;
-        world.stub.behind().batches.clear();
-        world.stub.behind().take_seen();
-        let status = world.control.status().await;
-        assert_eq!(status.memories.len(), 1, "no instance was born again");
-        memories.push(status.memories[0]);
-    }
-    assert_eq!(clicks, requests.div_ceil(PART) * PART);
-    // Room is made and given back all the time, so a few pages of 64 KiB more are no leak; a byte
-    // for each request would be.
-    let (early, late) = (memories[1], memories[memories.len() - 1]);
-    assert!(late <= early + 4 * 64 * 1024, "{requests} requests: {memories:?}");
-    assert!(late < 8 * 1024 * 1024, "{late} bytes");
-    world.end().await;
-}
-
-/// The largest memory for records that can be set, full of the longest records.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_largest_memory_for_records_fits_into_an_instance() {
-    const RECORDS: u64 = 8_000;
-    let settings = [("WAYPOST_CACHE_BYTES", "100663296"), ("WAYPOST_CLICK_FLUSH_MS", "")];
-    let world = World::with(Sink::Queue, &settings).await;
-    world.answers_wait(false).await;
-    let (destination, record) = longest_record();
-    world.begin_with_record(&record).await;
-    let statuses = world.requests(0, RECORDS, 20).await;
-    assert_eq!(statuses, [(302, RECORDS)].into());
-    let bytes = world.control.status().await.memories[0];
-    assert!(bytes <= MEMORY_MAX_BYTES / 8 * 7, "{bytes} bytes");
-    assert_sent(&world.follow("zzz").await, &destination);
-    world.end().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_with_as_many_changes_as_there_may_be_is_taken_in() {
     let world = World::start().await;
     world.stub.behind().store.insert(key("a"), record(1, 1, A));
     assert_sent(&world.follow("a").await, A);
-    let full = full_state(&key(&"s".repeat(SLUG_MAX_BYTES - 4)));
+    let full = full_state(&"s".repeat(KEY_LONGEST_BYTES - 4));
     let full = state::decode(&full).unwrap();
     let mut changes = full.changes.clone();
     let a = key("a");
