@@ -249,7 +249,7 @@ fn faults_of_settings_are_told_and_nothing_is_followed() {
 fn without_anywhere_to_send_clicks_that_is_said() {
     let instance = begun("");
     assert_eq!(instance.texts()[0], "there is no origin and no queue: clicks are not counted");
-    assert_eq!(instance.rescue() > 0, true);
+    assert!(instance.rescue() > 0);
     begun(ORIGIN);
 }
 
