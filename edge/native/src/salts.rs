@@ -2,6 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use waypost_wire::state::salt_of_day;
 use waypost_wire::time::Timestamp;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -15,8 +16,7 @@ impl Salts {
     /// apart.
     pub fn of_day(&self, now: Timestamp) -> Option<[u8; 16]> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let is_of_day = |start: Timestamp| (0..DAY_MS).contains(&now.ms_since(start));
-        known.iter().find(|(start, _)| is_of_day(*start)).map(|(_, salt)| *salt)
+        salt_of_day(&known, now)
     }
 
     /// Whether nothing has to be fetched before the next day.

@@ -74,7 +74,7 @@ impl ClickBuffer {
         self.next_sequence += 1;
         self.open.push(click);
         if self.open.is_full() {
-            self.seal();
+            self.pack();
             self.wants = Wants::Now;
         } else if self.wants == Wants::Nothing {
             self.wants = Wants::Later;
@@ -92,15 +92,21 @@ impl ClickBuffer {
             Wants::Now => Some(0),
             Wants::Later if is_promised => None,
             Wants::Later => {
-                self.promised_at = Some(now);
+                // What begins at once is no promise to those who come later.
+                self.promised_at = (self.flush_ms > 0).then_some(now);
                 Some(self.flush_ms)
             }
         }
     }
 
-    /// Packs what is there: a delivery begins, and the next click needs another one.
+    /// Packs what is there: the promised delivery begins, and the next click needs another one.
     pub fn seal(&mut self) {
         self.promised_at = None;
+        self.pack();
+    }
+
+    /// Packs what is there.
+    pub fn pack(&mut self) {
         let clicks = self.open.count() as u64;
         if clicks == 0 {
             return;
@@ -252,9 +258,21 @@ mod tests {
         }
         assert_eq!(buffer.due_ms(Timestamp(2)), Some(0));
         assert_eq!(buffer.due_ms(Timestamp(2)), None);
-        buffer.seal();
         buffer.accept(&click(1));
-        assert_eq!(buffer.due_ms(Timestamp(3)), Some(2_000));
+        assert_eq!(buffer.due_ms(Timestamp(3)), None, "the promise still holds");
+        buffer.seal();
+        buffer.accept(&click(2));
+        assert_eq!(buffer.due_ms(Timestamp(4)), Some(2_000));
+    }
+
+    #[test]
+    fn a_delivery_that_begins_at_once_promises_nothing() {
+        let mut buffer = ClickBuffer::new(7, 0);
+        for link_id in 1..=3 {
+            buffer.accept(&click(link_id));
+            assert_eq!(buffer.due_ms(Timestamp(1)), Some(0));
+            buffer.pack();
+        }
     }
 
     #[test]

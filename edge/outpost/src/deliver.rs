@@ -26,8 +26,10 @@ impl Outpost {
         let end = platform.now().plus_ms(DELIVERY_MAX_MS);
         if after_ms > 0 {
             platform.pause(after_ms).await;
+            self.clicks.borrow_mut().seal();
+        } else {
+            self.clicks.borrow_mut().pack();
         }
-        self.clicks.borrow_mut().seal();
         for pause_ms in PAUSES_MS {
             if pause_ms > 0 {
                 platform.pause(pause_ms).await;

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use waypost_core::decision::Decision;
@@ -29,7 +29,11 @@ pub struct Outpost {
     pub(crate) clicks: RefCell<ClickBuffer>,
     pub(crate) flights: Flights,
     pub(crate) counts: Counts,
+    counts_told_at: Cell<Option<Timestamp>>,
 }
+
+/// Shortest time between two lines of counters.
+const COUNTS_EVERY_MS: i64 = 10_000;
 
 /// What has to be done beside answering. Whoever was told does it, in the time that the host
 /// gives a request after its answer.
@@ -51,6 +55,7 @@ impl Outpost {
             clicks: RefCell::new(ClickBuffer::new(source, settings.click_flush_ms)),
             flights: Flights::default(),
             counts: Counts::default(),
+            counts_told_at: Cell::new(None),
             settings,
         }
     }
@@ -130,6 +135,17 @@ impl Outpost {
         let clicks = self.clicks.borrow();
         let ended = self.counts.clicks_delivered.get() + clicks.given_up();
         clicks.accepted().saturating_sub(ended)
+    }
+
+    /// [`Self::counts`], if they have not been told for a while: a busy instance delivers often,
+    /// and log lines cost.
+    pub fn counts_due(&self, now: Timestamp) -> Option<String> {
+        let told_at = self.counts_told_at.replace(Some(now));
+        let is_due = told_at.is_none_or(|at| !(0..COUNTS_EVERY_MS).contains(&now.ms_since(at)));
+        if !is_due {
+            self.counts_told_at.set(told_at);
+        }
+        is_due.then(|| self.counts())
     }
 
     /// A JSON object of counters since the start of the instance, for a log line.

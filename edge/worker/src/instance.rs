@@ -236,7 +236,9 @@ impl Instance {
                 output.get(register::STATUS)
             }
             Kind::Deliver => {
-                self.output.borrow_mut().text(&journey.outpost.counts());
+                if let Some(counts) = journey.outpost.counts_due(self.shared.now.get()) {
+                    self.output.borrow_mut().text(&counts);
+                }
                 DONE
             }
             Kind::Refresh => DONE,

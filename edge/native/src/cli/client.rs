@@ -101,29 +101,33 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// A client of `base` alone, whose calls end after `timeout`. It follows no redirects: none is
+/// expected, and a wrong address is the user's to see.
+pub(in crate::cli) fn agent(base: &Url, timeout: Duration) -> ureq::Agent {
+    let mut config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(timeout))
+        .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")));
+    let is_local = match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if is_local {
+        // No proxy leads to this machine.
+        config = config.proxy(None);
+    }
+    config.build().into()
+}
+
 impl Client {
     /// A client that shows `key`, if there is one.
     pub(super) fn new(base: Url, key: Option<&str>) -> Self {
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            // The API redirects nowhere; a redirect means a wrong address, which the user should
-            // see instead of a key that travels on.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(CALL_TIMEOUT))
-            .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")));
-        let is_local = match base.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        if is_local {
-            // No proxy leads to this machine.
-            config = config.proxy(None);
-        }
-        Self { agent: config.build().into(), base, key: key.map(str::to_owned) }
+        Self { agent: agent(&base, CALL_TIMEOUT), base, key: key.map(str::to_owned) }
     }
 
     /// The server, as the user named it.

@@ -93,3 +93,14 @@ fn a_queue_may_take_some_and_refuse_others() {
         r#""clicks_accepted":3,"clicks_delivered":2,"clicks_given_up":1,"delivery_failures":1"#;
     assert!(counts.contains(expected), "{counts}");
 }
+
+#[test]
+fn counts_are_told_now_and_then() {
+    let outpost = outpost(&[]);
+    let at = |ms: i64| outpost.counts_due(Timestamp(1_000_000 + ms));
+    assert_eq!(at(0), Some(outpost.counts()));
+    assert_eq!(at(9_999), None);
+    assert_eq!(at(10_000), Some(outpost.counts()));
+    assert_eq!(at(19_999), None);
+    assert_eq!(at(-5), Some(outpost.counts()), "a clock that was set back");
+}

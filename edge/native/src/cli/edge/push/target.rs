@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use ureq::http::Request;
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use url::{Host, Url};
+use url::Url;
 use waypost_wire::origin;
 use waypost_wire::origin::sign::{HEADER, OriginKey, QuestionMac, SKEW_MAX_SECONDS};
 use waypost_wire::sync::{Outcome, PATH, Sync, decode_outcomes};
 use waypost_wire::time::Timestamp;
 
+use crate::cli::client::agent;
 use crate::cli::table::shown;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most time for a call: managed platforms end a request after 30 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -97,24 +96,7 @@ struct Answer {
 impl Target {
     /// The app at `base`, which has no path; `key` is the one it shares with this installation.
     pub(super) fn new(base: Url, key: OriginKey) -> Self {
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(CALL_TIMEOUT))
-            .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")));
-        let is_local = match base.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        if is_local {
-            // No proxy leads to this machine.
-            config = config.proxy(None);
-        }
-        Self { agent: config.build().into(), base, key }
+        Self { agent: agent(&base, CALL_TIMEOUT), base, key }
     }
 
     /// Puts a synchronisation; answers what became of each of its entries, the state's last.
