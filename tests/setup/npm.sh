@@ -68,8 +68,12 @@ install_packages() {
     npm_program=(node "$folder.part/npm/bin/npm-cli.js")
   fi
   cp "$manifest"/package.json "$manifest"/package-lock.json "$folder.part"
-  # Whom the machine trusts; npm's own list lacks a company's proxy. Older Nodes ignore it.
-  quietly npm env NODE_USE_SYSTEM_CA=1 "${npm_program[@]}" ci --prefix "$folder.part" --ignore-scripts \
+  # Whom the machine trusts; npm's own list lacks a company's proxy. Older Nodes know only files.
+  local trusted=${NODE_EXTRA_CA_CERTS:-}
+  if [[ -z $trusted && -f /etc/ssl/certs/ca-certificates.crt ]]; then
+    trusted=/etc/ssl/certs/ca-certificates.crt
+  fi
+  quietly npm env NODE_USE_SYSTEM_CA=1 NODE_EXTRA_CA_CERTS="$trusted" "${npm_program[@]}" ci --prefix "$folder.part" --ignore-scripts \
     --no-audit --no-fund --no-update-notifier
   rm -rf "$folder.part/npm"
 }
