@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
+use waypost_host::settings::Settings;
 use waypost_native::serve::{self, StartError};
-use waypost_native::settings::Settings;
 
 use crate::wire::{self, Raw};
 

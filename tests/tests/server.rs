@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
 use waypost_tests::server::{KEY, Server};
 use waypost_wire::time::Timestamp;
 

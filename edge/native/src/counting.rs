@@ -11,9 +11,9 @@ use waypost_service::counting::integrity::integrity;
 use waypost_service::counting::store::CounterStore;
 use waypost_service::seams::StoreError;
 
-use crate::ambient::Ambient;
 use crate::clicks::Batch;
 use crate::sqlite::Db;
+use waypost_host::ambient::Ambient;
 
 /// Waits between tries at a store that does not take a batch.
 const RETRY_MIN: Duration = Duration::from_millis(100);

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use waypost_host::keys::Keys;
 use waypost_service::edge::state::{CHANGES_WANTED, SPAN_MS, compose};
 use waypost_wire::time::Timestamp;
 
 use crate::backup::open_source;
 use crate::sqlite::changed::changed;
 use crate::sqlite::open::check;
-use crate::sqlite::{FILE_NAME, OpenError, SCHEMA_VERSION, Secrets, secrets};
+use crate::sqlite::{FILE_NAME, OpenError, SCHEMA_VERSION, secrets};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -72,7 +73,7 @@ impl Source {
     ///
     /// # Errors
     /// See [`ExportError`].
-    pub fn secrets(&self) -> Result<Secrets, ExportError> {
+    pub fn secrets(&self) -> Result<Keys, ExportError> {
         let stored = self.read(secrets::stored)?;
         stored.ok_or_else(|| ExportError::NoKeys { path: self.path.clone() })
     }

@@ -21,7 +21,6 @@ use waypost_shell::{Outcome, serve};
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
-use crate::ambient::Ambient;
 use crate::attempts::Attempts;
 use crate::clicks::Clicks;
 use crate::facts::{Client, Trust, facts};
@@ -30,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::salts::Salts;
 use crate::server::Body;
+use waypost_host::ambient::Ambient;
 
 /// What following needs.
 pub struct Follow {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use waypost_service::links::Host;
 
-use crate::ambient::Ambient;
 use crate::records::Records;
 use crate::sqlite::Db;
+use waypost_host::ambient::Ambient;
 
 /// The embedded database, the cache in front of it, and the operating system.
 #[derive(Clone, Debug)]

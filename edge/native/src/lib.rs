@@ -4,7 +4,6 @@
 //! In scope: sockets, threads, files, the operating system's clock and randomness, and the wiring
 //! of everything else. Out of scope: what is decided about a request, a link or a click.
 
-pub mod ambient;
 pub mod app;
 pub mod attempts;
 pub mod backup;
@@ -21,10 +20,8 @@ pub mod host;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;
-pub mod plan;
 pub mod records;
 pub mod salts;
 pub mod serve;
 pub mod server;
-pub mod settings;
 pub mod sqlite;

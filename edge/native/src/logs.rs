@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{LogFormat, Settings};
+use waypost_host::settings::{LogFormat, Settings};
 
 /// Sends events of this process to standard error. A second call changes nothing.
 pub fn start(settings: &Settings) {

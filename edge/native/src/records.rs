@@ -155,8 +155,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::ambient::Ambient;
     use crate::sqlite::DbOptions;
+    use waypost_host::ambient::Ambient;
 
     async fn records(directory: &TempDir) -> Records<Ambient> {
         let db = Db::open(&directory.path().join("a.db"), &DbOptions::default()).expect("opened");

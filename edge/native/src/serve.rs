@@ -16,7 +16,6 @@ use waypost_service::seams::StoreError;
 use waypost_shell::cache::CacheLimits;
 use waypost_wire::origin::sign::OriginKey;
 
-use crate::ambient::Ambient;
 use crate::app::App;
 use crate::clicks::{self, Clicks};
 use crate::counting::Counting;
@@ -27,12 +26,13 @@ use crate::geo::GeoIp;
 use crate::health::Health;
 use crate::host::NativeHost;
 use crate::jobs::Jobs;
-use crate::plan;
 use crate::records::Records;
 use crate::salts::Salts;
 use crate::server::{self, Limits};
-use crate::settings::Settings;
-use crate::sqlite::{Db, DbOptions, FILE_NAME, OpenError, Secrets};
+use crate::sqlite::{Db, DbOptions, FILE_NAME, OpenError};
+use waypost_host::ambient::Ambient;
+use waypost_host::plan;
+use waypost_host::{keys::Keys, settings::Settings};
 
 /// Threads of the API and of jobs: apart from those of visitors, and few, as most of their work
 /// waits.
@@ -181,7 +181,7 @@ fn control_plane(
     settings: &Settings,
     ambient: &Ambient,
     db: &Db,
-    secrets: &Secrets,
+    secrets: &Keys,
 ) -> Result<Arc<Service<NativeHost>>, StartError> {
     let (ids, codes) = plan::generators(settings, secrets).ok_or(StartError::Machine)?;
     let limits = CacheLimits {

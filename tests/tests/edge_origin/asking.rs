@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
 use waypost_native::cli::{Surroundings, run_in};
 use waypost_service::model::LinkId;
 use waypost_tests::server::Server;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::settings::{Fault, SETTINGS};
+use waypost_host::settings::{Fault, SETTINGS};
 
 use super::failure::Failure;
 use super::surroundings::Surroundings;

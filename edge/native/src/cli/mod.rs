@@ -28,7 +28,7 @@ mod table;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::settings::Settings;
+use waypost_host::settings::Settings;
 
 use arguments::Command;
 use failure::Failure;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
-use crate::settings::{SETTINGS, Setting, Settings};
+use waypost_host::settings::{SETTINGS, Setting, Settings};
 
 use super::config;
 use super::failure::Failure;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use crate::ambient::Ambient;
+use waypost_host::ambient::Ambient;
 
 use super::failure::Failure;
 

@@ -32,7 +32,6 @@ use waypost_service::seams::StoreError;
 
 pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
 use readers::Readers;
-pub use secrets::Secrets;
 use writer::{Order, Tally, Task};
 
 /// The name of the database in a data directory.

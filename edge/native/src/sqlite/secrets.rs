@@ -1,42 +1,22 @@
 //! Keys of the installation, made once.
 
 use rusqlite::{Connection, OptionalExtension};
+use waypost_host::keys::Keys;
 use waypost_service::ambient::Entropy;
 use waypost_service::seams::StoreError;
 
 use super::Db;
-
-/// The keys of an installation. Debug shows none of them.
-#[derive(Clone)]
-pub struct Secrets {
-    /// Of check characters.
-    pub check: [u8; 16],
-    /// Of the cookies that remember a password.
-    pub cookie: [u8; 32],
-    /// Of signatures between edges and this installation as their origin.
-    pub origin: [u8; 32],
-    /// Of the scrambling of sequence codes.
-    pub sequence: [u8; 16],
-    /// Of the choice between weighted destinations.
-    pub sticky: [u8; 16],
-}
-
-impl std::fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secrets")
-    }
-}
 
 impl Db {
     /// The keys; missing ones are made from `entropy`.
     ///
     /// # Errors
     /// If the database fails, or holds a key of another length.
-    pub async fn secrets(&self, entropy: &impl Entropy) -> Result<Secrets, StoreError> {
+    pub async fn secrets(&self, entropy: &impl Entropy) -> Result<Keys, StoreError> {
         let (check, cookie, origin) = (fresh(entropy), fresh(entropy), fresh(entropy));
         let (sequence, sticky) = (fresh(entropy), fresh(entropy));
         self.write(move |connection| {
-            Ok(Secrets {
+            Ok(Keys {
                 check: kept(connection, "check", check)?,
                 cookie: kept(connection, "cookie", cookie)?,
                 origin: kept(connection, "origin", origin)?,
@@ -49,7 +29,7 @@ impl Db {
 }
 
 /// The keys that are there; `None` if one is missing, as no server of this version has started yet.
-pub(crate) fn stored(connection: &Connection) -> rusqlite::Result<Option<Secrets>> {
+pub(crate) fn stored(connection: &Connection) -> rusqlite::Result<Option<Keys>> {
     fn key<const N: usize>(
         connection: &Connection,
         name: &str,
@@ -65,7 +45,7 @@ pub(crate) fn stored(connection: &Connection) -> rusqlite::Result<Option<Secrets
     ) else {
         return Ok(None);
     };
-    Ok(Some(Secrets { check, cookie, origin, sequence, sticky }))
+    Ok(Some(Keys { check, cookie, origin, sequence, sticky }))
 }
 
 const SELECT: &str = "SELECT value FROM secrets WHERE name = ?1";
@@ -92,8 +72,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::ambient::Ambient;
     use crate::sqlite::DbOptions;
+    use waypost_host::ambient::Ambient;
 
     #[tokio::test]
     async fn keys_are_made_once_and_differ() {
@@ -112,6 +92,6 @@ mod tests {
         assert_eq!(first.sequence, second.sequence);
         assert_eq!(first.sticky, second.sticky);
         assert_ne!(first.check, first.sticky);
-        assert_eq!(format!("{first:?}"), "Secrets");
+        assert_eq!(format!("{first:?}"), "Keys");
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
 use waypost_native::sqlite::{Db, DbOptions, FILE_NAME};
 use waypost_service::counting::store::CounterStore;
 use waypost_wire::record::Generation;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
 use waypost_native::cli::{Surroundings, run_in};
 
 use crate::stub::{Answer, Stub};

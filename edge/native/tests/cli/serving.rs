@@ -1,7 +1,7 @@
 use std::fs;
 use std::process::ExitCode;
 
-use waypost_native::settings::SETTINGS;
+use waypost_host::settings::SETTINGS;
 
 use crate::waypost::Waypost;
 

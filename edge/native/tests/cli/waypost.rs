@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
+use waypost_host::settings::Settings;
 use waypost_native::cli::{Surroundings, run_in};
-use waypost_native::settings::Settings;
 use waypost_wire::time::Timestamp;
 
 use crate::stub::Stub;

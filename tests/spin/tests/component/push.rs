@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use waypost_native::ambient::Ambient;
+use waypost_host::ambient::Ambient;
 use waypost_native::cli::{Surroundings, run_in};
 use waypost_native::sqlite::{Db, DbOptions, FILE_NAME};
 use waypost_tests_spin::spin::StoreError;

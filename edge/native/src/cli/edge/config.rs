@@ -6,7 +6,7 @@ use super::super::failure::Failure;
 use super::super::serve::ServeArgs;
 use super::super::surroundings::Surroundings;
 use super::Host;
-use crate::settings::{DomainSettings, Settings};
+use waypost_host::settings::{DomainSettings, Settings};
 
 const EXAMPLES: &str = "\
 Examples:

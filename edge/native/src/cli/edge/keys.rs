@@ -32,16 +32,6 @@ impl KeysArgs {
         if surroundings.stdout_is_terminal {
             surroundings.note("warning: these are secrets, and the terminal may keep them");
         }
-        surroundings.say(&format!(
-            "check:{} cookie:{} origin:{} sticky:{}",
-            hex(&secrets.check),
-            hex(&secrets.cookie),
-            hex(&secrets.origin),
-            hex(&secrets.sticky)
-        ))
+        surroundings.say(&secrets.to_edge_line())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

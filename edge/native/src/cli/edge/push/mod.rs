@@ -18,9 +18,9 @@ use super::super::failure::Failure;
 use super::super::progress;
 use super::super::surroundings::Surroundings;
 use super::super::table::{grouped, shown};
-use crate::ambient::Ambient;
 use crate::export::{ExportError, Source};
 use target::Target;
+use waypost_host::ambient::Ambient;
 
 const EXAMPLES: &str = "\
 Examples:

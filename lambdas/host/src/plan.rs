@@ -12,20 +12,20 @@ use waypost_service::links::Settings as ServiceSettings;
 use waypost_service::slug::SlugRules;
 use waypost_wire::check::CheckKey;
 
+use crate::keys::Keys;
 use crate::settings::{CodeStrategy, DomainSettings, Settings};
-use crate::sqlite::Secrets;
 
 /// How far the clock may run back before ids are refused instead of waited for: what NTP corrects
 /// in one step on a healthy machine.
 const CLOCK_SKEW_MAX_MS: u32 = 5_000;
 
 /// How redirects are decided.
-pub fn policy(settings: &Settings, secrets: &Secrets) -> Policy {
+pub fn policy(settings: &Settings, keys: &Keys) -> Policy {
     let domain = |domain: &DomainSettings| Domain {
         name: domain.name.clone(),
         base_url: domain.base_url.clone(),
         ignore_case: domain.ignore_case,
-        check: check(domain, secrets),
+        check: check(domain, keys),
         home: domain.home.clone(),
     };
     Policy {
@@ -36,16 +36,16 @@ pub fn policy(settings: &Settings, secrets: &Secrets) -> Policy {
         edit_delay_seconds: settings.edit_delay_seconds,
         https: settings.public_url.starts_with("https://"),
         unlock_seconds: settings.unlock_seconds,
-        secrets: PolicySecrets { cookie_key: secrets.cookie, sticky_key: secrets.sticky },
+        secrets: PolicySecrets { cookie_key: keys.cookie, sticky_key: keys.sticky },
     }
 }
 
 /// What is accepted in links.
-pub fn draft_rules(settings: &Settings, secrets: &Secrets) -> DraftRules {
+pub fn draft_rules(settings: &Settings, keys: &Keys) -> DraftRules {
     let domain = |domain: &DomainSettings| DomainRules {
         name: domain.name.clone(),
         ignore_case: domain.ignore_case,
-        slug: SlugRules { slashes: settings.slug_slashes, check: check(domain, secrets) },
+        slug: SlugRules { slashes: settings.slug_slashes, check: check(domain, keys) },
     };
     DraftRules {
         destination: DestinationRules {
@@ -62,9 +62,9 @@ pub fn draft_rules(settings: &Settings, secrets: &Secrets) -> DraftRules {
 }
 
 /// A code typed in other case must not be refused where case does not matter.
-fn check(domain: &DomainSettings, secrets: &Secrets) -> Option<CheckKey> {
+fn check(domain: &DomainSettings, keys: &Keys) -> Option<CheckKey> {
     let applies = domain.check_characters && !domain.ignore_case;
-    applies.then(|| CheckKey::new(secrets.check))
+    applies.then(|| CheckKey::new(keys.check))
 }
 
 /// What else the operator decided. Edits reach this one process at once.
@@ -86,12 +86,12 @@ pub fn service_settings(settings: &Settings) -> ServiceSettings {
 
 /// The generator of link ids, and how codes are made. The two never share a Snowflake machine's
 /// numbers in the same place: ids name links, codes are looked up by text.
-pub fn generators(settings: &Settings, secrets: &Secrets) -> Option<(Snowflake, Strategy)> {
+pub fn generators(settings: &Settings, keys: &Keys) -> Option<(Snowflake, Strategy)> {
     let (datacentre, worker) = (settings.machine_id >> 5, settings.machine_id & 31);
     let snowflake = || Snowflake::new(datacentre as u8, worker as u8, CLOCK_SKEW_MAX_MS).ok();
     let strategy = match settings.code_strategy {
         CodeStrategy::Random => Strategy::Random,
-        CodeStrategy::Sequence => Strategy::Sequence(Sequence::new(secrets.sequence)),
+        CodeStrategy::Sequence => Strategy::Sequence(Sequence::new(keys.sequence)),
         CodeStrategy::Snowflake => Strategy::Snowflake(snowflake()?),
     };
     Some((snowflake()?, strategy))

@@ -2,7 +2,9 @@
 //! order. Everything is parsed at start, and all faults are reported at once.
 
 mod domains;
+
 mod parse;
+
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use jiff::civil::Time;
 use waypost_wire::record::Network;
 
 pub use domains::DomainSettings;
+
 pub use table::{SETTINGS, Setting};
 
 use parse::Parser;

@@ -1,0 +1,1 @@
+//! Lambda functions: events in, service calls, answers out.

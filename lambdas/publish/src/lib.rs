@@ -1,0 +1,1 @@
+//! Keeps edge stores equal to the table of links.

@@ -1,0 +1,3 @@
+//! An emulator of AWS for tests, and clients of it.
+
+pub mod emulator;
