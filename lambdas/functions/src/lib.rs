@@ -1,1 +1,9 @@
-//! Lambda functions: events in, service calls, answers out.
+//! Lambda functions: events in, calls of the service, answers out.
+//!
+//! In scope: the shapes of events and answers, time limits of an invocation, log lines and metrics.
+//! Out of scope: what is decided (`waypost-service`), how AWS is called (`waypost-aws`).
+
+pub mod aggregate;
+pub mod api;
+pub mod invocation;
+pub mod metrics;

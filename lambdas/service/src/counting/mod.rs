@@ -14,6 +14,7 @@ pub mod batch;
 pub mod classify;
 pub mod close;
 pub mod compact;
+pub mod inbox;
 pub mod ingest;
 pub mod integrity;
 pub mod ledger;
