@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use waypost_service::ambient::Clock;
-use waypost_service::counting::ingest::{IngestError, ingest};
+use waypost_service::counting::ingest::IngestError;
 use waypost_service::counting::integrity::integrity;
 use waypost_service::counting::store::CounterStore;
 use waypost_service::seams::StoreError;
 
 use crate::clicks::Batch;
-use crate::sqlite::Db;
+use crate::store::Store;
 use waypost_host::ambient::Ambient;
 
 /// Waits between tries at a store that does not take a batch.
@@ -22,7 +22,7 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Delivers the clicks of this process.
 #[derive(Debug)]
 pub struct Counting {
-    db: Db,
+    db: Store,
     source: u64,
     delivered: AtomicU64,
     /// The number last reported.
@@ -36,7 +36,7 @@ pub struct Counting {
 
 impl Counting {
     /// Delivers to `db`, in the name of `source`.
-    pub fn new(db: Db, source: u64, ambient: Ambient) -> Self {
+    pub fn new(db: Store, source: u64, ambient: Ambient) -> Self {
         Self {
             db,
             source,
@@ -87,8 +87,8 @@ impl Counting {
         self.set_waiting(Some(Instant::now()));
         let mut pause = RETRY_MIN;
         loop {
-            match ingest(&self.db, batch.bytes.clone(), self.ambient.now()).await {
-                Ok(_) => break,
+            match self.db.deliver(batch.bytes.clone(), self.ambient.now()).await {
+                Ok(()) => break,
                 Err(IngestError::Batch(error)) => {
                     // Made by this program: a bug. Trying again would block all others for ever.
                     tracing::error!(?error, "a batch of clicks is malformed and is given up");

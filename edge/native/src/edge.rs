@@ -34,7 +34,7 @@ impl Gate for Edges {
     type Record = Arc<[u8]>;
 
     async fn record(&self, key: &str, now: Timestamp) -> Result<Option<Arc<[u8]>>, StoreError> {
-        self.service.host.records.record(key, now)
+        self.service.host.records.record(key, now).await
     }
 
     async fn admits_attempt(
@@ -43,7 +43,8 @@ impl Gate for Edges {
         client_ip: Option<u128>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        Ok(self.attempts.allow(key.as_str(), client_ip, now))
+        let store = &self.service.host.db;
+        store.admits_attempt(&self.attempts, key, client_ip, now).await
     }
 }
 

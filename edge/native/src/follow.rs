@@ -138,7 +138,7 @@ impl LinkReader for Visit<'_> {
     type Bytes = Arc<[u8]>;
 
     async fn read(&self, _: Source, key: &LinkKey) -> Result<Option<Arc<[u8]>>, Failed> {
-        self.follow.records.record(key.as_str(), self.now).map_err(|error| {
+        self.follow.records.record(key.as_str(), self.now).await.map_err(|error| {
             tracing::error!(%error, "a record could not be read");
             Failed
         })
@@ -164,7 +164,13 @@ impl Origin for Visit<'_> {
         password: &str,
         client_ip: Option<u128>,
     ) -> Result<Unlock, Failed> {
-        if !self.follow.attempts.allow(key.as_str(), client_ip, self.now) {
+        let (store, attempts) = (&self.follow.service.host.db, &self.follow.attempts);
+        let admitted = store.admits_attempt(attempts, key, client_ip, self.now).await;
+        let admitted = admitted.map_err(|error| {
+            tracing::error!(%error, "a try could not be counted");
+            Failed
+        })?;
+        if !admitted {
             return Ok(Unlock::TooMany);
         }
         let challenge = self.follow.service.challenge(key, self.now).await.map_err(|error| {

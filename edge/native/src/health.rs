@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use serde_json::json;
+use waypost_service::ambient::Clock;
 use waypost_service::api;
 use waypost_service::keys::Role;
 use waypost_service::links::{Host, Service};
@@ -40,10 +41,10 @@ impl Health {
     pub async fn answer(&self, service: &Service<NativeHost>) -> Response<Body> {
         let db = &service.host.db;
         let since = Instant::now();
-        let read = db.record("!health");
+        let read = db.record("!health", service.host.ambient.now()).await;
         let read_ms = ms(since);
         let since = Instant::now();
-        let write = db.write(|_| Ok(())).await;
+        let write = db.touch().await;
         let write_ms = ms(since);
         let waiting = self.waiting();
         let is_up = read.is_ok() && write.is_ok();
@@ -94,10 +95,9 @@ impl Health {
 
     async fn readings(&self, service: &Service<NativeHost>) -> Vec<(&'static str, f64)> {
         let cache = service.host.records().report();
-        let written = service.host.db.written();
         let since = Instant::now();
         // A failure shows in the time it took, and in /health.
-        let _ = service.host.db.record("!metrics");
+        let _ = service.host.db.record("!metrics", service.host.ambient.now()).await;
         let read_seconds = since.elapsed().as_secs_f64();
         let mut readings = vec![
             ("cache_hits", cache.hits as f64),
@@ -107,11 +107,15 @@ impl Health {
             ("cache_bytes", cache.bytes as f64),
             ("click_queue_depth", self.waiting() as f64),
             ("click_queue_age_seconds", self.counting.waiting_seconds()),
-            ("store_queue_depth", service.host.db.queued() as f64),
-            ("store_commits", written.commits as f64),
-            ("store_writes", written.jobs as f64),
             ("store_read_seconds", read_seconds),
         ];
+        if let Some((queued, written)) = service.host.db.written() {
+            readings.extend([
+                ("store_queue_depth", queued as f64),
+                ("store_commits", written.commits as f64),
+                ("store_writes", written.jobs as f64),
+            ]);
+        }
         readings.extend(self.counting.readings().await);
         readings
     }

@@ -5,40 +5,40 @@ use std::sync::Arc;
 use waypost_service::links::Host;
 
 use crate::records::Records;
-use crate::sqlite::Db;
+use crate::store::Store;
 use waypost_host::ambient::Ambient;
 
-/// The embedded database, the cache in front of it, and the operating system.
+/// The store, the cache in front of it, and the operating system.
 #[derive(Clone, Debug)]
 pub struct NativeHost {
     /// Time, randomness, sleep.
     pub ambient: Ambient,
     /// Links, keys and numbers of clicks.
-    pub db: Db,
+    pub db: Store,
     /// The cache.
     pub records: Arc<Records<Ambient>>,
 }
 
 impl Host for NativeHost {
     type Ambient = Ambient;
-    type Counters = Db;
-    type Keys = Db;
-    type Links = Db;
+    type Counters = Store;
+    type Keys = Store;
+    type Links = Store;
     type Records = Records<Ambient>;
 
     fn ambient(&self) -> &Ambient {
         &self.ambient
     }
 
-    fn counters(&self) -> &Db {
+    fn counters(&self) -> &Store {
         &self.db
     }
 
-    fn keys(&self) -> &Db {
+    fn keys(&self) -> &Store {
         &self.db
     }
 
-    fn links(&self) -> &Db {
+    fn links(&self) -> &Store {
         &self.db
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::civil::Time;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use waypost_service::ambient::{Clock, Entropy};
 use waypost_service::cleanup::{self, Cursor, Options, Report};
@@ -25,10 +26,6 @@ use crate::salts::Salts;
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_secs(5);
 
-/// Hours stay apart for a good year, so that a year can be compared with the one before by hour
-/// and in any time zone; then they become days.
-const HOURS_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
-
 /// The jobs of a server.
 pub struct Jobs {
     /// The control plane.
@@ -41,6 +38,8 @@ pub struct Jobs {
     pub clicks: Arc<Clicks>,
     /// Time of day of the clean-up, UTC.
     pub cleanup_at: Time,
+    /// Told when this process must end: it cannot tell its ids from another's any more.
+    pub lost: Arc<Notify>,
 }
 
 impl Jobs {
@@ -64,6 +63,9 @@ impl Jobs {
     async fn look(&self, last: Timestamp) -> Timestamp {
         let now = self.now();
         self.tick(now).await;
+        if self.service.host.db.is_shared() {
+            return now;
+        }
         if is_between(self.cleanup_at, last, now) {
             self.clean_up(now).await;
         }
@@ -93,6 +95,13 @@ impl Jobs {
             let reported = self.counting.report(progress.accepted).await;
             logged("clicks could not be reported", reported);
         }
+        if !self.salts.has_today_and_tomorrow(now) {
+            logged("salts could not be refreshed", self.refresh_salts().await);
+        }
+        if db.is_shared() {
+            self.hold_machine(now).await;
+            return;
+        }
         let closed = match self.counting.has_recovered() {
             true => close::close_due(db, now).await,
             false => Ok(0),
@@ -103,15 +112,24 @@ impl Jobs {
                 tracing::debug!(windows, "closed windows");
                 logged(
                     "rollups could not be compacted",
-                    compact::compact(db, now, HOURS_KEPT_MS).await,
+                    compact::compact(db, now, compact::HOURS_KEPT_MS).await,
                 );
             }
             Err(error) => tracing::warn!(%error, "windows could not be closed"),
         }
-        if !self.salts.has_today_and_tomorrow(now) {
-            logged("salts could not be refreshed", self.refresh_salts().await);
-        }
         logged("states could not be settled", cleanup::settle_due(&self.service, now).await);
+    }
+
+    /// Of a shared store: stays the only process with its machine number.
+    async fn hold_machine(&self, now: Timestamp) {
+        match self.service.host.db.hold_machine(now).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::error!("another process has this one's machine number: it must end");
+                self.lost.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "the machine number could not be renewed"),
+        }
     }
 
     async fn clean_up(&self, now: Timestamp) {
@@ -138,7 +156,7 @@ fn logged<T, E: std::fmt::Display>(what: &'static str, outcome: Result<T, E>) {
     }
 }
 
-fn log_report(report: &Report) {
+pub(crate) fn log_report(report: &Report) {
     tracing::info!(
         expired = report.expired,
         unused = report.unused,
@@ -161,7 +179,7 @@ fn log_problem(problem: &Problem) {
 
 /// Whether the time of day came round after `before`, up to and including `now`. After a jump of
 /// the clock, or a long sleep of the machine, once is enough.
-fn is_between(at: Time, before: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_between(at: Time, before: Timestamp, now: Timestamp) -> bool {
     const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
     let of_day_ms = i64::from(at.hour()) * 3_600_000 + i64::from(at.minute()) * 60_000;
     let days = |time: Timestamp| (time.0 - of_day_ms).div_euclid(DAY_MS);

@@ -24,4 +24,9 @@ pub mod records;
 pub mod salts;
 pub mod serve;
 pub mod server;
+#[cfg(feature = "aws")]
+pub mod shared;
 pub mod sqlite;
+pub mod store;
+#[cfg(feature = "aws")]
+pub mod worker;

@@ -12,15 +12,15 @@ use waypost_shell::cache::{CacheLimits, Cached, RecordCache};
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
-use crate::sqlite::Db;
+use crate::store::Store;
 
 /// Enough that threads seldom meet, few enough that each part stays worth having.
 const SHARDS: usize = 16;
 
-/// The records of one database, cached.
+/// The records of one store, cached.
 #[derive(Debug)]
 pub struct Records<C> {
-    db: Db,
+    db: Store,
     clock: C,
     hasher: RandomState,
     shards: Vec<Shard>,
@@ -30,7 +30,7 @@ pub struct Records<C> {
 struct Shard {
     cache: Mutex<RecordCache<Arc<[u8]>>>,
     /// Held while a record of this shard is read, so that a crowd at one cold link reads once.
-    reading: Mutex<()>,
+    reading: tokio::sync::Mutex<()>,
     counts: Counts,
 }
 
@@ -58,35 +58,35 @@ pub struct CacheReport {
 
 impl<C: Clock> Records<C> {
     /// Caches the records of `db` within `limits`.
-    pub fn new(db: Db, clock: C, limits: CacheLimits) -> Self {
+    pub fn new(db: impl Into<Store>, clock: C, limits: CacheLimits) -> Self {
         let share = CacheLimits { bytes_max: limits.bytes_max / SHARDS, ..limits };
         let shard = || Shard {
             cache: Mutex::new(RecordCache::new(share)),
-            reading: Mutex::new(()),
+            reading: tokio::sync::Mutex::new(()),
             counts: Counts::default(),
         };
         let shards = (0..SHARDS).map(|_| shard()).collect();
-        Self { db, clock, hasher: RandomState::new(), shards }
+        Self { db: db.into(), clock, hasher: RandomState::new(), shards }
     }
 
     /// The record under a key.
     ///
     /// # Errors
     /// If the database could not be read.
-    pub fn record(&self, key: &str, now: Timestamp) -> Result<Option<Arc<[u8]>>, StoreError> {
+    pub async fn record(&self, key: &str, now: Timestamp) -> Result<Option<Arc<[u8]>>, StoreError> {
         let shard = self.shard(key);
-        match lock(&shard.cache).lookup(key, now) {
-            Cached::Found(record) => return Ok(count(&shard.counts.hits, Some(record))),
-            Cached::Missing => return Ok(count(&shard.counts.missing_hits, None)),
-            Cached::Unknown(_) => {}
+        if let Some(known) = shard.known(key, now) {
+            return Ok(known);
         }
-        let _one_at_a_time = lock(&shard.reading);
-        let ticket = match lock(&shard.cache).lookup(key, now) {
+        let _one_at_a_time = shard.reading.lock().await;
+        // Not in the condition: the lock would be held while the record is read.
+        let known = lock(&shard.cache).lookup(key, now);
+        let ticket = match known {
             Cached::Found(record) => return Ok(count(&shard.counts.hits, Some(record))),
             Cached::Missing => return Ok(count(&shard.counts.missing_hits, None)),
             Cached::Unknown(ticket) => ticket,
         };
-        let record: Option<Arc<[u8]>> = self.db.record(key)?.map(Arc::from);
+        let record: Option<Arc<[u8]>> = self.db.record(key, now).await?.map(Arc::from);
         lock(&shard.cache).fill(ticket, key, record.clone(), now);
         Ok(count(&shard.counts.misses, record))
     }
@@ -95,14 +95,17 @@ impl<C: Clock> Records<C> {
     ///
     /// # Errors
     /// At the first record that could not be read.
-    pub fn warm<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), StoreError> {
+    pub async fn warm<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k str>,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         for key in keys {
             let shard = self.shard(key);
             // Not in the condition below: the lock would be held while the record is read and kept.
             let known = lock(&shard.cache).lookup(key, now);
             if let Cached::Unknown(ticket) = known {
-                let record = self.db.record(key)?.map(Arc::from);
+                let record = self.db.record(key, now).await?.map(Arc::from);
                 lock(&shard.cache).fill(ticket, key, record, now);
             }
         }
@@ -126,6 +129,17 @@ impl<C: Clock> Records<C> {
     fn shard(&self, key: &str) -> &Shard {
         let at = self.hasher.hash_one(key) as usize % SHARDS;
         &self.shards[at]
+    }
+}
+
+impl Shard {
+    /// What memory knows of a key, counted; `None` if nothing.
+    fn known(&self, key: &str, now: Timestamp) -> Option<Option<Arc<[u8]>>> {
+        match lock(&self.cache).lookup(key, now) {
+            Cached::Found(record) => Some(count(&self.counts.hits, Some(record))),
+            Cached::Missing => Some(count(&self.counts.missing_hits, None)),
+            Cached::Unknown(_) => None,
+        }
     }
 }
 
@@ -155,7 +169,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::sqlite::DbOptions;
+    use crate::sqlite::{Db, DbOptions};
     use waypost_host::ambient::Ambient;
 
     async fn records(directory: &TempDir) -> Records<Ambient> {
@@ -174,14 +188,14 @@ mod tests {
         let directory = TempDir::new().expect("directory");
         let records = records(&directory).await;
         for _ in 0..3 {
-            let found = records.record("s.example/a", Timestamp(0)).expect("a record");
+            let found = records.record("s.example/a", Timestamp(0)).await.expect("a record");
             assert_eq!(found.as_deref(), Some(&[1][..]));
-            assert_eq!(records.record("s.example/b", Timestamp(0)), Ok(None));
+            assert_eq!(records.record("s.example/b", Timestamp(0)).await, Ok(None));
         }
         let report = records.report();
         assert_eq!((report.hits, report.missing_hits, report.misses, report.entries), (2, 2, 2, 2));
         records.removed(&LinkKey::new("s.example", "a", false));
-        records.record("s.example/a", Timestamp(0)).expect("a record");
+        records.record("s.example/a", Timestamp(0)).await.expect("a record");
         assert_eq!(records.report().misses, 3);
     }
 
@@ -189,8 +203,8 @@ mod tests {
     async fn warm_records_are_read_before_anybody_asks() {
         let directory = TempDir::new().expect("directory");
         let records = records(&directory).await;
-        records.warm(["s.example/a", "s.example/a", "s.example/gone"]).expect("read");
-        records.record("s.example/a", Timestamp(0)).expect("a record");
+        records.warm(["s.example/a", "s.example/a", "s.example/gone"]).await.expect("read");
+        records.record("s.example/a", Timestamp(0)).await.expect("a record");
         let report = records.report();
         assert_eq!((report.hits, report.misses, report.entries), (1, 0, 2));
     }
@@ -202,11 +216,11 @@ mod tests {
         let crowd: Vec<_> = (0..16)
             .map(|_| {
                 let records = Arc::clone(&records);
-                std::thread::spawn(move || records.record("s.example/a", Timestamp(0)))
+                tokio::spawn(async move { records.record("s.example/a", Timestamp(0)).await })
             })
             .collect();
         for visitor in crowd {
-            assert!(visitor.join().expect("an answer").is_ok_and(|record| record.is_some()));
+            assert!(visitor.await.expect("an answer").is_ok_and(|record| record.is_some()));
         }
         let report = records.report();
         assert_eq!((report.hits, report.misses), (15, 1));

@@ -30,13 +30,19 @@ use crate::records::Records;
 use crate::salts::Salts;
 use crate::server::{self, Limits};
 use crate::sqlite::{Db, DbOptions, FILE_NAME, OpenError};
+use crate::store::Store;
 use waypost_host::ambient::Ambient;
+use waypost_host::keys::Keys;
 use waypost_host::plan;
-use waypost_host::{keys::Keys, settings::Settings};
+use waypost_host::settings::{Settings, StoreSettings};
 
 /// Threads of the API and of jobs: apart from those of visitors, and few, as most of their work
 /// waits.
 const API_THREADS: usize = 2;
+
+/// Records of a shared store are read anew after this long: a change at another node takes effect
+/// here within 5 seconds.
+const SHARED_AGE_MAX_MS: i64 = 4_000;
 
 /// Links read into memory before the first visitor comes.
 const WARM_LINKS: usize = 10_000;
@@ -74,6 +80,15 @@ pub enum StartError {
     /// The clock or the machine id is unusable.
     #[error("the settings give no generator of ids: machine_id is out of range")]
     Machine,
+    /// Another node took this one's number while it could not reach the tables.
+    #[error("another process has this one's machine number; start again to get another")]
+    MachineLost,
+    /// There is nothing to do for a worker: the one process does everything.
+    #[error("a worker works beside nodes that share a store: set store to dynamodb")]
+    NotShared,
+    /// Built without what it takes.
+    #[error("this waypost was built without DynamoDB: build it with --features aws")]
+    NoAws,
     /// The operating system gave no thread.
     #[error("a thread could not be started: {0}")]
     Thread(io::Error),
@@ -115,12 +130,11 @@ pub async fn start(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let journal = prepare(&settings.data_dir)?;
-    let db = Db::open(&settings.data_dir.join(FILE_NAME), &DbOptions::default())?;
+    let (db, secrets, settings) = open_store(settings, &ambient).await?;
     let geoip = open_geoip(settings.geoip.as_deref())?;
-    let secrets = db.secrets(&ambient).await?;
     let service = control_plane(&settings, &ambient, &db, &secrets)?;
     let source = u64::from_le_bytes(random(&ambient));
-    let counting = Arc::new(Counting::new(db.clone(), source, ambient));
+    let counting = Arc::new(Counting::new(db.clone(), source, ambient.clone()));
 
     let leftovers = clicks::leftovers(&journal)
         .map_err(|source| StartError::DataDir { path: journal.clone(), source })?;
@@ -133,11 +147,12 @@ pub async fn start(
         salts: Arc::clone(&salts),
         clicks: Arc::clone(&clicks),
         cleanup_at: settings.cleanup_at,
+        lost: Arc::default(),
     };
     jobs.refresh_salts().await?;
     announce(&settings, &listener, &service).await?;
     let hot = db.keys_followed_last(WARM_LINKS).await?;
-    service.host.records.warm(hot.iter().map(String::as_str))?;
+    service.host.records.warm(hot.iter().map(String::as_str)).await?;
 
     let health = Health {
         clicks: Arc::clone(&clicks),
@@ -160,34 +175,68 @@ pub async fn start(
     let api = Threads::start()?;
     let app = Arc::new(App::new(follow, edges, health, api.handle(), &settings.cors_origins));
     let delivery = tokio::spawn(Arc::clone(&counting).deliver_all(leftovers, batches));
+    let lost = Arc::clone(&jobs.lost);
     let jobs = jobs.spawn(&api.handle());
     let limits = Limits {
         connections_max: settings.connections_max,
         header_timeout: seconds(settings.request_timeout_seconds),
         shutdown_timeout: seconds(settings.shutdown_seconds),
     };
-    server::run(listener, app, limits, shutdown).await;
+    let is_lost = std::sync::atomic::AtomicBool::new(false);
+    let ended = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = lost.notified() => is_lost.store(true, std::sync::atomic::Ordering::Relaxed),
+        }
+    };
+    server::run(listener, app, limits, ended).await;
 
     jobs.abort();
     drain(&clicks, &counting, delivery, limits.shutdown_timeout).await;
     drop(api);
-    db.close().await;
+    db.close(ambient.now()).await;
     tracing::info!("stopped");
-    Ok(())
+    match is_lost.into_inner() {
+        true => Err(StartError::MachineLost),
+        false => Ok(()),
+    }
+}
+
+/// The store that the settings name, with the keys of the installation. Among many nodes, this one
+/// has a machine number of its own, which becomes one of the settings.
+pub(crate) async fn open_store(
+    settings: Settings,
+    ambient: &Ambient,
+) -> Result<(Store, Keys, Settings), StartError> {
+    match settings.store.clone() {
+        StoreSettings::Sqlite => {
+            let db = Db::open(&settings.data_dir.join(FILE_NAME), &DbOptions::default())?;
+            let keys = db.secrets(ambient).await?;
+            Ok((db.into(), keys, settings))
+        }
+        #[cfg(feature = "aws")]
+        StoreSettings::DynamoDb(shared) => {
+            let joined = crate::shared::Shared::join(&shared, ambient.now()).await?;
+            let settings = Settings { machine_id: joined.machine(), ..settings };
+            Ok((Store::Shared(joined), shared.keys, settings))
+        }
+        #[cfg(not(feature = "aws"))]
+        StoreSettings::DynamoDb(_) => Err(StartError::NoAws),
+    }
 }
 
 /// The control plane on `db`, with the cache in front of it.
-fn control_plane(
+pub(crate) fn control_plane(
     settings: &Settings,
     ambient: &Ambient,
-    db: &Db,
+    db: &Store,
     secrets: &Keys,
 ) -> Result<Arc<Service<NativeHost>>, StartError> {
     let (ids, codes) = plan::generators(settings, secrets).ok_or(StartError::Machine)?;
     let limits = CacheLimits {
         bytes_max: settings.cache_max_bytes,
         missing_ttl_ms: i64::from(settings.missing_ttl_seconds) * 1_000,
-        age_max_ms: i64::MAX,
+        age_max_ms: if db.is_shared() { SHARED_AGE_MAX_MS } else { i64::MAX },
     };
     let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
     Ok(Arc::new(Service::new(
@@ -289,7 +338,7 @@ async fn announce(
 }
 
 /// Interrupt or terminate, whichever comes first.
-async fn terminated() {
+pub(crate) async fn terminated() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -304,7 +353,7 @@ async fn terminated() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn runtime(name: &str, threads: Option<usize>) -> io::Result<Runtime> {
+pub(crate) fn runtime(name: &str, threads: Option<usize>) -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder.thread_name(name).enable_all();
     if let Some(threads) = threads {

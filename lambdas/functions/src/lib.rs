@@ -5,5 +5,11 @@
 
 pub mod aggregate;
 pub mod api;
+pub mod cleanup;
+pub mod export;
 pub mod invocation;
 pub mod metrics;
+pub mod publish;
+pub mod rollup;
+pub mod serving;
+pub mod start;

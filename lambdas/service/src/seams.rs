@@ -214,3 +214,9 @@ pub trait LinkStore {
     /// Forgets idempotency keys that expired before `now`, at most `limit`; how many.
     async fn forget_idempotency(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 }
+
+/// Where files for people go.
+pub trait Files {
+    /// Writes a file; durable when it answers.
+    async fn put(&self, name: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), StoreError>;
+}

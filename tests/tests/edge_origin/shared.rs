@@ -116,7 +116,7 @@ async fn without_database() -> (Edges, TempDir) {
     let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
     let (ids, codes) = plan::generators(&settings, &secrets).expect("a machine");
     let service = Service::new(
-        NativeHost { ambient, db: db.clone(), records },
+        NativeHost { ambient, db: db.clone().into(), records },
         plan::policy(&settings, &secrets),
         plan::draft_rules(&settings, &secrets),
         plan::service_settings(&settings),

@@ -2,6 +2,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+#[cfg(feature = "aws")]
+use super::dlq;
 use super::serve::ServeArgs;
 use super::{backup, cleanup, doctor, edge, import, keys, link, recount, restore, stats};
 
@@ -63,6 +65,13 @@ pub(super) enum Command {
     /// Print what edges far from the server need: links, keys, variables
     #[command(subcommand)]
     Edge(edge::Command),
+    /// Take clicks from the queue, count and clean up, beside nodes that share a store
+    #[cfg(feature = "aws")]
+    Worker(ServeArgs),
+    /// Look at messages that were put aside, and put them back
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),

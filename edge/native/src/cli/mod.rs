@@ -11,6 +11,8 @@ mod backup;
 mod cleanup;
 mod client;
 mod config;
+#[cfg(feature = "aws")]
+mod dlq;
 mod doctor;
 mod edge;
 mod failure;
@@ -56,6 +58,11 @@ pub fn run_in(
             Ok(settings) => return serve(settings),
             Err(failure) => Err(failure),
         },
+        #[cfg(feature = "aws")]
+        Ok(Command::Worker(args)) => match args.settings(surroundings) {
+            Ok(settings) => return crate::worker::run(settings),
+            Err(failure) => Err(failure),
+        },
         Ok(command) => dispatch(command, surroundings),
         Err(error) => Err(Failure::Arguments(error)),
     };
@@ -69,6 +76,8 @@ fn dispatch(command: Command, surroundings: &mut Surroundings<'_>) -> Result<(),
     match command {
         Command::Backup(args) => args.run(surroundings),
         Command::Cleanup(args) => args.run(surroundings),
+        #[cfg(feature = "aws")]
+        Command::Dlq(command) => command.run(surroundings),
         Command::Doctor(args) => args.run(surroundings),
         Command::Edge(command) => command.run(surroundings),
         Command::Import(args) => args.run(surroundings),
@@ -77,6 +86,8 @@ fn dispatch(command: Command, surroundings: &mut Surroundings<'_>) -> Result<(),
         Command::Recount(args) => args.run(surroundings),
         Command::Restore(args) => args.run(surroundings),
         Command::Serve(args) => args.settings(surroundings).map(drop),
+        #[cfg(feature = "aws")]
+        Command::Worker(args) => args.settings(surroundings).map(drop),
         Command::Stats(args) => args.run(surroundings),
     }
 }

@@ -19,6 +19,13 @@ Every setting can be a flag, an environment variable or a line of the TOML file,
 --quarantine-days 30, WAYPOST_QUARANTINE_DAYS=30, quarantine_days = 30. The file is waypost.toml in
 the working directory, if there is one, unless --config or WAYPOST_CONFIG names another.";
 
+const WORKER_EXAMPLES: &str = "\
+Examples:
+  waypost worker --store dynamodb
+  waypost worker --config /etc/waypost.toml
+
+The settings are those of `waypost serve`; where it listens does not matter.";
+
 /// The settings given as flags.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServeArgs {
@@ -83,6 +90,7 @@ impl Args for ServeArgs {
         // At the top, the examples are those of all commands.
         match command.get_name() {
             "serve" => command.after_help(EXAMPLES),
+            "worker" => command.after_help(WORKER_EXAMPLES),
             _ => command,
         }
     }

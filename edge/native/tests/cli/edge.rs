@@ -82,6 +82,18 @@ fn keys_are_one_line_of_all_that_edges_share() {
 }
 
 #[test]
+fn keys_come_from_a_secret_on_standard_input() {
+    let secret = "0123456789abcdefghijklmnopqrstuvwxyz\n";
+    let keys = Waypost::new().stdin(secret).run(&["edge", "keys", "--secret-stdin"]).quietly();
+    assert!(keys.starts_with("check:") && !keys.contains("sequence"), "{keys}");
+    let all = format!("{} sequence:{}\n", keys.trim_end(), "0".repeat(32));
+    let again = Waypost::new().stdin(&all).run(&["edge", "keys", "--secret-stdin"]).quietly();
+    assert_eq!(again, keys);
+    let err = Waypost::new().stdin("short\n").run(&["edge", "keys", "--secret-stdin"]).refused(2);
+    assert!(err.contains("a secret has at least 32 characters") && !err.contains("short"), "{err}");
+}
+
+#[test]
 fn without_keys_or_database_nothing_is_made_up() {
     let served = Served::new();
     let err = served.run(&["keys"]).refused(1);

@@ -2,9 +2,8 @@
 //! order. Everything is parsed at start, and all faults are reported at once.
 
 mod domains;
-
 mod parse;
-
+mod store;
 mod table;
 
 use std::collections::BTreeMap;
@@ -15,9 +14,9 @@ use jiff::civil::Time;
 use waypost_wire::record::Network;
 
 pub use domains::DomainSettings;
-
 pub use table::{SETTINGS, Setting};
 
+use crate::keys::Keys;
 use parse::Parser;
 
 /// One-method source of settings, by [`Setting::key`]; the process environment, the command line
@@ -56,6 +55,42 @@ pub enum CodeStrategy {
     Snowflake,
 }
 
+/// Where links and numbers are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreSettings {
+    /// In tables that many processes share.
+    DynamoDb(Box<SharedStore>),
+    /// In a database in the data directory, of this process alone.
+    Sqlite,
+}
+
+/// Tables, a bucket and queues that many processes share.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SharedStore {
+    /// The table of links.
+    pub links_table: String,
+    /// The table of keys, leases and limits.
+    pub control_table: String,
+    /// The table of clicks and statistics.
+    pub counters_table: String,
+    /// The bucket of raw clicks and exports.
+    pub raw_bucket: String,
+    /// The queue that clicks go through.
+    pub clicks_queue_url: String,
+    /// The queue of links that are gone; `None`: nobody orders their statistics to be deleted.
+    pub cleanup_queue_url: Option<String>,
+    /// The keys of the installation.
+    pub keys: Keys,
+}
+
+impl std::fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedStore")
+            .field("links_table", &self.links_table)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -72,6 +107,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// Where links and numbers are kept.
+    pub store: StoreSettings,
     /// An admin key of the operator's own; never logged.
     pub admin_key: Option<String>,
     /// How visitors reach the default domain, without a final slash.
@@ -160,6 +197,7 @@ impl Settings {
         let settings = Self {
             listen,
             data_dir: from.parse("data_dir", "a directory"),
+            store: from.store(),
             admin_key: from.admin_key(),
             any_host: from.flag_or("any_host", domains.len() == 1),
             public_url,

@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn one_of<T: Copy>(&mut self, key: &str, values: &[(&str, T)], stand_in: T) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, key: &str, values: &[(&str, T)], stand_in: T) -> T {
         let raw = self.raw_or_default(key);
         let text = raw.text.trim();
         if let Some((_, value)) = values.iter().find(|(name, _)| *name == text) {

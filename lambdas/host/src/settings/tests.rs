@@ -106,3 +106,33 @@ fn every_default_is_valid_and_every_key_unique() {
         assert!(explicit.is_ok(), "{}", setting.key);
     }
 }
+
+#[test]
+fn a_shared_store_needs_names_and_keys() {
+    assert_eq!(read(&[], &[], "").expect("defaults").store, StoreSettings::Sqlite);
+    let faults = read(&[("store", "dynamodb"), ("keys", "short")], &[], "").expect_err("faults");
+    let missing =
+        |key: &str| format!("{key}: it is missing; expected a value, as store is dynamodb");
+    let mut expected =
+        vec!["--keys: these are no keys; expected a secret has at least 32 characters".to_owned()];
+    expected.extend(
+        ["links_table", "control_table", "counters_table", "raw_bucket", "clicks_queue_url"]
+            .map(missing),
+    );
+    assert_eq!(faults, expected);
+    let secret = "0123456789abcdefghijklmnopqrstuvwxyz";
+    let set = [
+        ("store", "dynamodb"),
+        ("keys", secret),
+        ("links_table", "l"),
+        ("control_table", "c"),
+        ("counters_table", "n"),
+        ("raw_bucket", "b"),
+        ("clicks_queue_url", "https://sqs.eu-central-1.amazonaws.com/1/clicks"),
+    ];
+    let StoreSettings::DynamoDb(shared) = read(&set, &[], "").expect("settings").store else {
+        panic!("not shared");
+    };
+    assert_eq!((shared.links_table.as_str(), shared.cleanup_queue_url), ("l", None));
+    assert_eq!(shared.keys, Keys::read(secret).expect("keys"));
+}

@@ -150,6 +150,30 @@ pub struct Report {
     pub next_cursor: Option<String>,
 }
 
+impl Report {
+    /// Adds what the next part of the same round did.
+    pub fn add(&mut self, part: Self) {
+        let both = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or_default() + other.unwrap_or_default()),
+        };
+        self.settled += part.settled;
+        self.recompiled += part.recompiled;
+        self.expired += part.expired;
+        self.unused += part.unused;
+        self.purged += part.purged;
+        self.kept += part.kept;
+        self.skipped += part.skipped;
+        self.raw_batches = both(self.raw_batches, part.raw_batches);
+        self.idempotency_keys = both(self.idempotency_keys, part.idempotency_keys);
+        self.salts = both(self.salts, part.salts);
+        self.faults += part.faults;
+        let room = FAULT_EXAMPLES_MAX.saturating_sub(self.fault_examples.len());
+        self.fault_examples.extend(part.fault_examples.into_iter().take(room));
+        self.next_cursor = part.next_cursor;
+    }
+}
+
 const FAULT_EXAMPLES_MAX: usize = 10;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 

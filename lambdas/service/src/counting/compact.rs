@@ -13,6 +13,10 @@ use crate::seams::StoreError;
 /// Merges made in one transaction: few enough that other writes do not wait for long.
 const MERGES: usize = 100;
 
+/// Hours stay apart for a good year, so that a year can be compared with the one before by hour
+/// and in any time zone; then they become days.
+pub const HOURS_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
+
 /// What was compacted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {

@@ -7,14 +7,20 @@ use base64::engine::general_purpose::STANDARD;
 use waypost_wire::click::BatchError;
 use waypost_wire::time::Timestamp;
 
-use super::ingest::IngestError;
+use crate::seams::StoreError;
 
 /// Where batches wait until they are booked.
 pub trait Inbox {
-    /// Keeps batches; durable when it answers. An answer for each, in order: how many clicks it
-    /// has. Bringing a batch again does no harm: booking counts every click once.
-    async fn collect(&self, batches: Vec<Vec<u8>>, now: Timestamp)
-    -> Vec<Result<u64, IngestError>>;
+    /// Keeps batches; durable when it answers. Answers for each, in order, how many clicks it has,
+    /// or why it is no batch. Bringing a batch again does no harm: booking counts every click once.
+    ///
+    /// # Errors
+    /// If the store fails: bring all of them again.
+    async fn collect(
+        &self,
+        batches: Vec<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<u64, BatchError>>, StoreError>;
 }
 
 /// A message of a queue: a batch of clicks in base64.
@@ -46,21 +52,22 @@ pub async fn collect(inbox: &impl Inbox, messages: Vec<Message>, now: Timestamp)
     let decoded: Vec<Option<Vec<u8>>> =
         messages.iter().map(|message| STANDARD.decode(message.body.trim()).ok()).collect();
     let batches = decoded.iter().flatten().cloned().collect();
-    let mut kept = inbox.collect(batches, now).await.into_iter();
+    let kept = inbox.collect(batches, now).await;
+    collected.fault = kept.as_ref().err().map(ToString::to_string);
+    let mut kept = kept.unwrap_or_default().into_iter();
     for (message, bytes) in messages.into_iter().zip(decoded) {
         // A store that answers for fewer than it was given did not keep the rest.
         let outcome = match bytes {
             Some(_) => kept.next(),
-            None => Some(Err(IngestError::Batch(BatchError::Empty))),
+            None => Some(Err(BatchError::Empty)),
         };
         match outcome {
             Some(Ok(clicks)) => {
                 collected.clicks += clicks;
                 continue;
             }
-            Some(Err(IngestError::Batch(_))) => collected.malformed += 1,
-            Some(Err(IngestError::Store(error))) => collected.fault = Some(error.to_string()),
-            None => collected.fault = Some("the store did not answer for all".to_owned()),
+            Some(Err(_)) => collected.malformed += 1,
+            None => {}
         }
         collected.failed.push(message.id);
     }
@@ -74,7 +81,6 @@ mod tests {
     use waypost_wire::click::{Batch, BatchWriter, Click};
 
     use super::*;
-    use crate::seams::StoreError;
 
     #[derive(Default)]
     struct Kept {
@@ -87,22 +93,24 @@ mod tests {
             &self,
             batches: Vec<Vec<u8>>,
             _: Timestamp,
-        ) -> Vec<Result<u64, IngestError>> {
+        ) -> Result<Vec<Result<u64, BatchError>>, StoreError> {
+            if self.is_down.get() {
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
             let keep = |bytes: Vec<u8>| {
-                let count = Batch::parse(&bytes).map_err(IngestError::Batch)?.count();
-                if self.is_down.get() {
-                    return Err(StoreError::Unavailable("away".to_owned()).into());
-                }
+                let count = Batch::parse(&bytes)?.count();
                 self.batches.borrow_mut().push(bytes);
                 Ok(count)
             };
-            batches.into_iter().map(keep).collect()
+            Ok(batches.into_iter().map(keep).collect())
         }
     }
 
     fn batch(clicks: u64) -> Vec<u8> {
         let mut batch = BatchWriter::new(7, 0);
-        (0..clicks).for_each(|_| batch.push(&Click::default()));
+        for _ in 0..clicks {
+            batch.push(&Click::default());
+        }
         batch.finish()
     }
 
@@ -136,6 +144,6 @@ mod tests {
         let collected = pollster::block_on(collect(&inbox, messages(), Timestamp(0)));
         let failed = ["poison", "two", "empty", "other", "three"].map(str::to_owned).to_vec();
         let fault = Some("store is unavailable: away".to_owned());
-        assert_eq!(collected, Collected { clicks: 0, failed, malformed: 3, fault });
+        assert_eq!(collected, Collected { clicks: 0, failed, malformed: 1, fault });
     }
 }

@@ -1,0 +1,120 @@
+//! The stores of edges that a function was told of.
+
+use std::collections::BTreeMap;
+
+use waypost_aws::edge_table::EdgeTable;
+use waypost_aws::secrets;
+use waypost_aws::store::AwsStore;
+use waypost_host::settings::Strings;
+use waypost_publish::{Setting, Store, StoreKind, parse};
+use waypost_service::publish::{
+    Budget, EdgeStore, Kept, Limits, Listed, Mark, Put, Removal, StoreFault, Ways,
+};
+use waypost_service::seams::StoreError;
+use waypost_wire::origin::sign::OriginKey;
+
+use crate::start::{StartError, Started};
+
+/// Any store of edges.
+#[derive(Debug)]
+pub enum Target {
+    /// Called over HTTP or the protocol of Redis.
+    Remote(Store),
+    /// A table of DynamoDB.
+    Table(EdgeTable),
+}
+
+/// The stores in `WAYPOST_EDGE_STORES`, with the tokens in the secret that
+/// `WAYPOST_EDGE_TOKENS_SECRET` names: a JSON object, from names to tokens.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn targets(
+    environment: &impl Strings,
+    started: &Started,
+) -> Result<Vec<Target>, StartError> {
+    let text = environment.value("edge_stores").unwrap_or_default();
+    let settings = parse(&text).map_err(|faults| {
+        StartError::Environment(faults.iter().map(ToString::to_string).collect())
+    })?;
+    let tokens = tokens(environment, &started.store).await?;
+    let origin = OriginKey::new(started.keys.origin);
+    let open = |setting: &Setting| {
+        let refused = |fault: StoreFault| StartError::Environment(vec![fault.to_string()]);
+        match setting.open(|name| tokens.get(name).cloned(), &origin).map_err(refused)? {
+            Some(store) => Ok(Target::Remote(store)),
+            None => table(setting, &started.store).map(Target::Table),
+        }
+    };
+    settings.iter().map(open).collect()
+}
+
+async fn tokens(
+    environment: &impl Strings,
+    store: &AwsStore,
+) -> Result<BTreeMap<String, String>, StartError> {
+    let name = environment.value("edge_tokens_secret").filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(BTreeMap::new()) };
+    let text = secrets::read(&store.clients, &name).await?;
+    // What serde says of it could quote a token.
+    serde_json::from_str(&text).map_err(|_| StartError::Secret {
+        variable: "WAYPOST_EDGE_TOKENS_SECRET",
+        problem: "expected a JSON object, from names to tokens".to_owned(),
+    })
+}
+
+fn table(setting: &Setting, store: &AwsStore) -> Result<EdgeTable, StartError> {
+    let StoreKind::DynamoDb { table, region } = &setting.kind else {
+        return Err(StoreError::Damaged(format!("{}: no such store", setting.name)).into());
+    };
+    let own = std::env::var("AWS_REGION").ok();
+    if region.is_some() && *region != own {
+        let fault = format!("{}: a table of another region is not supported", setting.name);
+        return Err(StartError::Environment(vec![fault]));
+    }
+    Ok(EdgeTable::new(setting.name.clone(), store.clients.dynamo.clone(), table.clone()))
+}
+
+/// The same call of whichever store it is.
+macro_rules! each {
+    ($target:expr, $it:ident => $call:expr) => {
+        match $target {
+            Target::Remote($it) => $call,
+            Target::Table($it) => $call,
+        }
+    };
+}
+
+impl EdgeStore for Target {
+    fn name(&self) -> &str {
+        each!(self, store => store.name())
+    }
+
+    fn limits(&self, budget: Budget) -> Limits {
+        each!(self, store => store.limits(budget))
+    }
+
+    fn ways(&self) -> Ways {
+        each!(self, store => store.ways())
+    }
+
+    async fn put(&self, records: &[Put<'_>]) -> Result<Vec<Kept>, StoreFault> {
+        each!(self, store => store.put(records).await)
+    }
+
+    async fn remove(&self, removals: &[Removal<'_>]) -> Result<Vec<Kept>, StoreFault> {
+        each!(self, store => store.remove(removals).await)
+    }
+
+    async fn put_state(&self, state: &[u8]) -> Result<Kept, StoreFault> {
+        each!(self, store => store.put_state(state).await)
+    }
+
+    async fn list(&self, cursor: Option<&str>) -> Result<Listed, StoreFault> {
+        each!(self, store => store.list(cursor).await)
+    }
+
+    async fn marks(&self, keys: &[&str]) -> Result<Vec<Option<Option<Mark>>>, StoreFault> {
+        each!(self, store => store.marks(keys).await)
+    }
+}

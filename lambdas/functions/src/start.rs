@@ -1,0 +1,149 @@
+//! What a function needs before its first event: settings from the environment, secrets, clients.
+//! Done once for an instance, in its initialisation.
+
+use waypost_aws::clients::Clients;
+use waypost_aws::schema::Names;
+use waypost_aws::secrets;
+use waypost_aws::store::AwsStore;
+use waypost_host::keys::Keys;
+use waypost_host::settings::{Settings, Strings};
+use waypost_service::seal::SealKeys;
+use waypost_service::seams::StoreError;
+
+/// Why a function cannot start. The text is for the log, and says nothing of secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Variables of the environment.
+    #[error("the environment is not usable: {}", .0.join("; "))]
+    Environment(Vec<String>),
+    /// A secret does not hold what it should.
+    #[error("the secret in {variable} is not usable: {problem}")]
+    Secret {
+        /// The variable that names it.
+        variable: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// AWS did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What every function has.
+#[derive(Debug)]
+pub struct Started {
+    /// What the operator set.
+    pub settings: Settings,
+    /// The keys of the installation.
+    pub keys: Keys,
+    /// What fields of links are sealed with, if they are.
+    pub seal_keys: Option<SealKeys>,
+    /// Where everything is kept.
+    pub store: AwsStore,
+}
+
+/// The process's environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment;
+
+impl Strings for Environment {
+    fn value(&self, key: &str) -> Option<String> {
+        std::env::var(format!("WAYPOST_{}", key.to_uppercase())).ok()
+    }
+}
+
+/// Begins to log, as JSON where Lambda is told so.
+pub fn logs() {
+    lambda_runtime::tracing::init_default_subscriber();
+}
+
+/// The store alone, for functions that need no keys.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_store(environment: &impl Strings) -> Result<AwsStore, StartError> {
+    let mut faults = Vec::new();
+    let names = names(environment, &mut faults);
+    match faults.is_empty() {
+        true => Ok(AwsStore::new(Clients::from_environment().await, names)),
+        false => Err(StartError::Environment(faults)),
+    }
+}
+
+/// Reads the environment and the secrets that it names.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(environment: &impl Strings) -> Result<Started, StartError> {
+    let none = std::collections::BTreeMap::new();
+    let read = Settings::read(&none, environment, None);
+    let mut faults: Vec<String> = match &read {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    };
+    let names = names(environment, &mut faults);
+    let keys_secret = required(environment, "edge_keys_secret", &mut faults);
+    let mut settings = match read {
+        Ok(settings) if faults.is_empty() => settings,
+        _ => return Err(StartError::Environment(faults)),
+    };
+    let clients = Clients::from_environment().await;
+    let optional = async |name: &str| match environment.value(name).filter(|id| !id.is_empty()) {
+        Some(id) => secrets::read(&clients, &id).await.map(Some),
+        None => Ok(None),
+    };
+    let keys = Keys::read(&secrets::read(&clients, &keys_secret).await?);
+    let keys = keys.map_err(|fault| unusable("WAYPOST_EDGE_KEYS_SECRET", &fault))?;
+    let seal_keys = optional("seal_keys_secret").await?.map(|text| SealKeys::read(&text));
+    let seal_keys =
+        seal_keys.transpose().map_err(|fault| unusable("WAYPOST_SEAL_KEYS_SECRET", &fault))?;
+    if let Some(key) = optional("admin_key_secret").await? {
+        settings.admin_key = Some(key.trim().to_owned());
+    }
+    Ok(Started { settings, keys, seal_keys, store: AwsStore::new(clients, names) })
+}
+
+fn unusable(variable: &'static str, fault: &impl ToString) -> StartError {
+    StartError::Secret { variable, problem: fault.to_string() }
+}
+
+/// What tables and the bucket are called.
+fn names(environment: &impl Strings, faults: &mut Vec<String>) -> Names {
+    Names {
+        links: required(environment, "links_table", faults),
+        control: required(environment, "control_table", faults),
+        counters: required(environment, "counters_table", faults),
+        raw_bucket: required(environment, "raw_bucket", faults),
+    }
+}
+
+/// A variable that must be there.
+pub fn required(environment: &impl Strings, key: &str, faults: &mut Vec<String>) -> String {
+    let value = environment.value(key).filter(|value| !value.trim().is_empty());
+    value.unwrap_or_else(|| {
+        faults.push(format!("WAYPOST_{} is missing", key.to_uppercase()));
+        String::new()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everything_that_is_missing_is_told_at_once() {
+        let environment = BTreeMap::from([
+            ("links_table".to_owned(), "links".to_owned()),
+            ("raw_bucket".to_owned(), " ".to_owned()),
+            ("fold_under".to_owned(), "many".to_owned()),
+        ]);
+        let error = start(&environment).await.expect_err("faults").to_string();
+        let expected = "the environment is not usable: WAYPOST_FOLD_UNDER: \"many\"; expected a \
+                        whole number from 0 to 1000; WAYPOST_CONTROL_TABLE is missing; \
+                        WAYPOST_COUNTERS_TABLE is missing; WAYPOST_RAW_BUCKET is missing; \
+                        WAYPOST_EDGE_KEYS_SECRET is missing";
+        assert_eq!(error, expected);
+    }
+}
