@@ -38,7 +38,7 @@ impl Shared {
             counters: settings.counters_table.clone(),
             raw_bucket: settings.raw_bucket.clone(),
         };
-        let tables = AwsStore::new(clients, names);
+        let tables = AwsStore::new(clients, names).sealed_with(settings.seal_keys.clone());
         let machine = Arc::new(Mutex::new(tables.lease_machine(now).await?));
         Ok(Self { tables, clicks, machine })
     }

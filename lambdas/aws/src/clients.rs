@@ -23,6 +23,8 @@ const ATTEMPTS: u32 = 3;
 pub struct Clients {
     /// Tables.
     pub dynamo: aws_sdk_dynamodb::Client,
+    /// Keys of the installation.
+    pub secrets: aws_sdk_secretsmanager::Client,
     /// Raw clicks and exports.
     pub s3: aws_sdk_s3::Client,
     /// Clicks under way, and requests to clean up.
@@ -60,6 +62,7 @@ impl Clients {
             .build();
         Self {
             dynamo: aws_sdk_dynamodb::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(config),
         }

@@ -4,9 +4,25 @@
 //! Out of scope: what the data means (`waypost-service`), events and answers of Lambda
 //! (`waypost-functions`).
 
+pub mod calls;
 pub mod clients;
+pub mod control;
+pub mod counters;
+pub mod edge_table;
+#[cfg(feature = "testing")]
+pub mod faults;
+mod files;
+pub mod host;
+pub mod inbox;
 pub mod item;
+pub mod jobs;
+pub mod keys;
+pub mod links;
+pub mod queue;
 pub mod schema;
+pub mod sealing;
+pub mod secrets;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod walk;

@@ -67,6 +67,19 @@ const fn by(name: &'static str, sk: &'static str) -> Index {
     Index { name, pk: "shard", sk }
 }
 
+/// The partition of an index that an id belongs to. Ids differ least in their lowest bits, and the
+/// highest move with time, so all of them are mixed (Knuth, "Multiplicative hashing": the odd number
+/// next to 2^64 divided by the golden ratio).
+pub fn shard(number: u64) -> String {
+    let mixed = (number ^ (number >> 22)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{:x}", mixed >> 60)
+}
+
+/// All of them.
+pub fn shards() -> impl Iterator<Item = String> {
+    (0..SHARDS).map(|shard| format!("{shard:x}"))
+}
+
 /// All tables.
 pub const TABLES: [Table; 3] = [
     Table {
@@ -86,7 +99,7 @@ pub const TABLES: [Table; 3] = [
     Table {
         name: "control",
         has_sort_key: true,
-        indices: &[],
+        indices: &[by("by_expires", "expires")],
         has_stream: false,
         ttl: Some("ttl"),
     },
@@ -98,3 +111,29 @@ pub const TABLES: [Table; 3] = [
         ttl: None,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn ids_spread_over_all_partitions() {
+        let shards: Vec<String> = shards().collect();
+        assert_eq!(shards.len() as u64, SHARDS);
+        // Numbers in a row, Snowflakes of one machine in a row of milliseconds, and of many
+        // machines in one.
+        let ways: [fn(u64) -> u64; 3] =
+            [|n| n, |n| (1_000_000_000 + n) << 22, |n| (1 << 40) | (n << 12)];
+        for way in ways {
+            let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+            for number in 0..1_000 {
+                *counts.entry(shard(way(number))).or_default() += 1;
+            }
+            assert!(counts.keys().all(|shard| shards.contains(shard)), "{counts:?}");
+            assert_eq!(counts.len(), shards.len(), "{counts:?}");
+            assert!(counts.values().all(|count| (30..=100).contains(count)), "{counts:?}");
+        }
+    }
+}

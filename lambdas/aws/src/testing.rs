@@ -40,6 +40,18 @@ pub async fn create_all(clients: &Clients, names: &Names) -> Result<(), StoreErr
     created.map(drop).map_err(|error| unavailable(&error))
 }
 
+/// Creates a table for an edge, as Spin has it.
+///
+/// # Errors
+/// If the store refuses.
+pub async fn create_edge_table(clients: &Clients, name: &str) -> Result<(), StoreError> {
+    let request = clients.dynamo.create_table().table_name(name);
+    let request = request.billing_mode(BillingMode::PayPerRequest);
+    let key = KeySchemaElement::builder().attribute_name("PK").key_type(KeyType::Hash).build();
+    let request = request.key_schema(key.map_err(built)?).attribute_definitions(attribute("PK")?);
+    request.send().await.map(drop).map_err(|error| unavailable(&error))
+}
+
 async fn create_table(clients: &Clients, name: &str, table: Table) -> Result<(), StoreError> {
     let sort_key = table.has_sort_key.then_some("sk");
     let of_indices = table.indices.iter().flat_map(|index| [index.pk, index.sk]);
@@ -90,4 +102,12 @@ fn index(index: &Index) -> Result<GlobalSecondaryIndex, StoreError> {
 
 fn built(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
     damaged(error.to_string())
+}
+
+/// The attributes of a queue whose messages are hidden for so long once they are received.
+pub fn visibility_seconds(
+    seconds: u32,
+) -> std::collections::HashMap<aws_sdk_sqs::types::QueueAttributeName, String> {
+    let name = aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
+    std::collections::HashMap::from([(name, seconds.to_string())])
 }

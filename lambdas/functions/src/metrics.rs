@@ -4,6 +4,7 @@
 //! and costs $0.30 a month.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 use waypost_wire::time::Timestamp;
@@ -48,8 +49,10 @@ pub const fn count(name: &'static str, value: u64) -> Metric {
     Metric { name, unit: Unit::Count, value: value as f64 }
 }
 
-/// A line with metrics of a function. `properties` can be searched for in the log, and cost nothing.
+/// A line with metrics of a function of a stack, so that several stacks in an account are told
+/// apart. `properties` can be searched for in the log, and cost nothing.
 pub fn line(
+    stack: &str,
     function: &str,
     metrics: &[Metric],
     properties: &[(&'static str, Value)],
@@ -64,11 +67,12 @@ pub fn line(
         "Timestamp": now.0,
         "CloudWatchMetrics": [{
             "Namespace": NAMESPACE,
-            "Dimensions": [["Function"]],
+            "Dimensions": [["Stack", "Function"]],
             "Metrics": definitions,
         }],
     });
     object.insert("_aws".into(), directive);
+    object.insert("Stack".into(), stack.into());
     object.insert("Function".into(), function.into());
     for metric in metrics {
         object.insert(metric.name.into(), metric.value.into());
@@ -79,6 +83,9 @@ pub fn line(
     Value::Object(object).to_string()
 }
 
+/// What the stack is called; the template says it in `WAYPOST_STACK`.
+static STACK: OnceLock<String> = OnceLock::new();
+
 /// Writes such a line to where Lambda takes the log from.
 pub fn emit(
     function: &str,
@@ -86,8 +93,9 @@ pub fn emit(
     properties: &[(&'static str, Value)],
     now: Timestamp,
 ) {
+    let stack = STACK.get_or_init(|| std::env::var("WAYPOST_STACK").unwrap_or_default());
     // If the log is gone, nobody can be told.
-    let _ = writeln!(io::stdout(), "{}", line(function, metrics, properties, now));
+    let _ = writeln!(io::stdout(), "{}", line(stack, function, metrics, properties, now));
 }
 
 #[cfg(test)]
@@ -98,7 +106,7 @@ mod tests {
     fn a_line_is_what_cloudwatch_reads() {
         let duration = Metric { name: "Duration", unit: Unit::Milliseconds, value: 1.5 };
         let metrics = [count("Requests", 1), duration];
-        let line = line("api", &metrics, &[("route", "/health".into())], Timestamp(7));
+        let line = line("go", "api", &metrics, &[("route", "/health".into())], Timestamp(7));
         let read: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(
             read,
@@ -107,13 +115,14 @@ mod tests {
                     "Timestamp": 7,
                     "CloudWatchMetrics": [{
                         "Namespace": "Waypost",
-                        "Dimensions": [["Function"]],
+                        "Dimensions": [["Stack", "Function"]],
                         "Metrics": [
                             { "Name": "Requests", "Unit": "Count" },
                             { "Name": "Duration", "Unit": "Milliseconds" },
                         ],
                     }],
                 },
+                "Stack": "go",
                 "Function": "api",
                 "Requests": 1.0,
                 "Duration": 1.5,

@@ -36,8 +36,6 @@ pub struct Started {
     pub settings: Settings,
     /// The keys of the installation.
     pub keys: Keys,
-    /// What fields of links are sealed with, if they are.
-    pub seal_keys: Option<SealKeys>,
     /// Where everything is kept.
     pub store: AwsStore,
 }
@@ -100,7 +98,8 @@ pub async fn start(environment: &impl Strings) -> Result<Started, StartError> {
     if let Some(key) = optional("admin_key_secret").await? {
         settings.admin_key = Some(key.trim().to_owned());
     }
-    Ok(Started { settings, keys, seal_keys, store: AwsStore::new(clients, names) })
+    let store = AwsStore::new(clients, names).sealed_with(seal_keys);
+    Ok(Started { settings, keys, store })
 }
 
 fn unusable(variable: &'static str, fault: &impl ToString) -> StartError {

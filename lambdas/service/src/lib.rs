@@ -26,6 +26,8 @@ pub mod memory;
 pub mod model;
 pub mod password;
 pub mod problem;
+pub mod publish;
+pub mod seal;
 pub mod seams;
 pub mod slug;
 pub mod stats;

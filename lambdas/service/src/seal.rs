@@ -21,7 +21,7 @@ const NONCE_BYTES: usize = 12;
 const HEADER_BYTES: usize = 1 + 4 + NONCE_BYTES;
 
 /// The keys of an installation, by their numbers.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealKeys {
     current: u32,
     keys: BTreeMap<u32, [u8; 32]>,

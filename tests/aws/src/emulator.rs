@@ -87,12 +87,11 @@ impl Emulator {
 
     fn wait(&self) {
         let since = Instant::now();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
         // On a thread of its own: the caller may be on a runtime.
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                runtime.block_on(async {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(async {
                     while !is_healthy(self.port).await {
                         assert!(since.elapsed() < START_MAX, "the emulator does not answer");
                         tokio::time::sleep(Duration::from_millis(20)).await;

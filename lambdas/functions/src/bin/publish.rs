@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let store = &started.store;
     let around = &Surroundings {
         table: store,
-        states: &StateOf { links: store, counters: store, entropy: ambient },
+        states: &StateOf::new(store, store, ambient),
         statistics: &CleanupQueue(Queue::new(&store.clients, queue)),
         stores: stores.len(),
     };

@@ -16,6 +16,8 @@ use waypost_wire::record::Network;
 pub use domains::DomainSettings;
 pub use table::{SETTINGS, Setting};
 
+use waypost_service::seal::SealKeys;
+
 use crate::keys::Keys;
 use parse::Parser;
 
@@ -81,6 +83,8 @@ pub struct SharedStore {
     pub cleanup_queue_url: Option<String>,
     /// The keys of the installation.
     pub keys: Keys,
+    /// What links are sealed with at rest; `None`: with nothing.
+    pub seal_keys: Option<SealKeys>,
 }
 
 impl std::fmt::Debug for SharedStore {

@@ -1,3 +1,5 @@
+use waypost_service::seal::SealKeys;
+
 use super::parse::Parser;
 use super::{SharedStore, StoreSettings};
 use crate::keys::Keys;
@@ -16,6 +18,7 @@ impl Parser<'_> {
         let [links, control, counters, bucket, queue] =
             ["links_table", "control_table", "counters_table", "raw_bucket", "clicks_queue_url"]
                 .map(|key| self.needed(key));
+        let seal_keys = self.seal_keys();
         let cleanup_queue_url = self.raw("cleanup_queue_url").map(|raw| raw.text);
         Some(Box::new(SharedStore {
             links_table: links?,
@@ -25,6 +28,7 @@ impl Parser<'_> {
             clicks_queue_url: queue?,
             cleanup_queue_url,
             keys: keys?,
+            seal_keys,
         }))
     }
 
@@ -33,6 +37,12 @@ impl Parser<'_> {
         let raw = self.raw("keys")?;
         // Says nothing of the value: faults are printed.
         let keys = Keys::read(&raw.text);
+        keys.map_err(|fault| self.fault(&raw.origin, "these are no keys", &fault.to_string())).ok()
+    }
+
+    fn seal_keys(&mut self) -> Option<SealKeys> {
+        let raw = self.raw("seal_keys")?;
+        let keys = SealKeys::read(&raw.text);
         keys.map_err(|fault| self.fault(&raw.origin, "these are no keys", &fault.to_string())).ok()
     }
 

@@ -44,6 +44,12 @@ pub const SETTINGS: &[Setting] = &[
         "With dynamodb: the keys that all nodes share, or one secret of 32 characters or more",
     ),
     setting(
+        "seal_keys",
+        "",
+        "KEYS",
+        "With dynamodb: NUMBER:HEX keys that links are sealed with at rest, the one to use first",
+    ),
+    setting(
         "public_url",
         "",
         "URL",

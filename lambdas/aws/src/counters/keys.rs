@@ -1,0 +1,131 @@
+//! What items are called.
+
+use waypost_service::counting::rollup::Subject;
+use waypost_service::counting::window::{Span, Window};
+use waypost_service::model::LinkId;
+use waypost_wire::time::Timestamp;
+
+use super::table::LAST;
+use crate::item::{Item, pair, sortable};
+
+/// Partitions of which there is one.
+pub(super) const BATCHES: &str = "batches";
+pub(super) const FORGOTTEN: &str = "forgotten";
+pub(super) const HEARD: &str = "heard";
+pub(super) const INBOX: &str = "inbox";
+pub(super) const SALTS: &str = "salts";
+pub(super) const WIDE: &str = "wide";
+pub(super) const WINDOWS: &str = "windows";
+
+/// The marks of counting.
+pub(super) fn marks() -> Item {
+    pair("counting", "marks")
+}
+
+/// The sums of all sources, and the last row.
+pub(super) fn books() -> Item {
+    pair("counting", "books")
+}
+
+/// The account of a source.
+pub(super) fn ledger(source: u64) -> Item {
+    pair(format!("source#{source:016x}"), "ledger")
+}
+
+/// Where the batches of a window are listed.
+pub(super) fn of_window(window: Window) -> String {
+    format!("window#{}", sortable(window.start()))
+}
+
+/// A row as text that sorts as the row does.
+pub(super) fn row_text(row: u64) -> String {
+    format!("{row:016x}")
+}
+
+/// What is known of a window.
+pub(super) fn window(window: Window) -> Item {
+    pair(WINDOWS, sortable(window.start()))
+}
+
+/// The clicks of a link in closed windows.
+pub(super) fn total(link: LinkId) -> Item {
+    pair(of_link(link), "total")
+}
+
+/// The last use of a link.
+pub(super) fn last_use(link: LinkId) -> Item {
+    pair(of_link(link), "use")
+}
+
+/// Where a link has its total and its last use.
+pub(super) fn of_link(LinkId(id): LinkId) -> String {
+    format!("link#{id:016x}")
+}
+
+/// Where a subject has its rollups.
+pub(super) fn rollups(subject: Subject) -> String {
+    format!("rollup#{:016x}", subject.code().cast_unsigned())
+}
+
+/// A rollup. Rollups sort by their ends, coarser ones behind finer ones.
+pub(super) fn rollup(subject: Subject, start: Timestamp, span: Span) -> Item {
+    pair(rollups(subject), behind(span_end(start, span), span.code()))
+}
+
+/// The first moment behind a span.
+pub(super) const fn span_end(start: Timestamp, span: Span) -> Timestamp {
+    start.plus_ms(span.ms())
+}
+
+/// Before every sort key that begins with a time after `at`.
+pub(super) fn after(at: Timestamp) -> String {
+    sortable(at.plus_ms(1))
+}
+
+/// Behind every sort key that begins with `at` or a time before.
+pub(super) fn until(at: Timestamp) -> String {
+    sortable(at) + LAST
+}
+
+/// A sort key that begins with a time.
+pub(super) fn behind(at: Timestamp, name: impl std::fmt::Display) -> String {
+    format!("{}#{name}", sortable(at))
+}
+
+/// Where it stands which subjects have rows of a span.
+pub(super) fn subjects(span: Span) -> String {
+    format!("subjects#{}", span.code())
+}
+
+/// Where it stands which subjects get rows of a span.
+pub(super) fn plan(span: Span) -> String {
+    format!("plan#{}", span.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::Fields;
+
+    #[test]
+    fn rollups_sort_by_their_ends_and_then_by_their_spans() {
+        let hour = Timestamp(1_795_219_200_000);
+        let last = hour.plus_ms(Span::Day.ms() - Span::Hour.ms());
+        let spans = [
+            (hour, Span::Window),
+            (hour.plus_ms(Span::Hour.ms() - Span::Window.ms()), Span::Window),
+            (hour, Span::Hour),
+            (last, Span::Hour),
+            (hour, Span::Day),
+            (hour.plus_ms(Span::Day.ms()), Span::Window),
+        ];
+        let keys = spans.map(|(start, span)| rollup(Subject::Orphans, start, span));
+        let sort = keys.each_ref().map(|key| key.text("sk").expect("a text"));
+        assert!(sort.is_sorted_by(|one, next| one < next), "{sort:?}");
+        let end = hour.plus_ms(Span::Day.ms());
+        let found = sort.map(|key| (after(hour).as_str()..=until(end).as_str()).contains(&key));
+        assert_eq!(found, [true, true, true, true, true, false]);
+        assert_eq!(rollups(Subject::Orphans), "rollup#ffffffffffffffff");
+        assert_eq!(rollups(Subject::Site), "rollup#0000000000000000");
+    }
+}

@@ -1,0 +1,69 @@
+"""Metrics: what alarms and the dashboard read is what functions write."""
+
+import json
+import pathlib
+import re
+import unittest
+
+from deployment import wait_until
+from world import ATTEMPT_SECONDS, driving, world
+
+INFRA = pathlib.Path(__file__).resolve().parents[3] / "infra"
+
+
+def read():
+    """Names of our own metrics that alarms or the dashboard read, by function."""
+    text = (INFRA / "alarms.yaml").read_text()
+    alarms = re.findall(
+        r"MetricName: (\w+)\n\s+Dimensions:\n\s+- \{ Name: Stack, Value: !Ref StackLabel \}\n"
+        r"\s+- \{ Name: Function, Value: (\w+) \}",
+        text,
+    )
+    shown = re.findall(
+        r'\["Waypost", "(\w+)", "Stack", "\$\{StackLabel\}", "Function", "(\w+)"', text
+    )
+    names = {}
+    for name, function in alarms + shown:
+        names.setdefault(function, set()).add(name)
+    return names
+
+
+def written(function):
+    """Names of metrics that a function's log has for its stack, all with a number."""
+    names = set()
+    for line in world().stack.logs(function.capitalize(), lines=10_000).splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(entry, dict):
+            continue
+        for directive in entry.get("_aws", {}).get("CloudWatchMetrics", []):
+            is_ours = directive["Namespace"] == "Waypost"
+            if not is_ours or directive["Dimensions"] != [["Stack", "Function"]]:
+                continue
+            if (entry["Stack"], entry["Function"]) != (world().stack.name, function):
+                continue
+            for metric in directive["Metrics"]:
+                if isinstance(entry[metric["Name"]], (int, float)):
+                    names.add(metric["Name"])
+    return names
+
+
+class Metrics(unittest.TestCase):
+    def test_that_are_read_are_written(self):
+        wanted = read()
+        self.assertEqual(sorted(wanted), ["publish", "reconcile", "rollup"])
+        with driving("metrics of alarms and dashboard in the logs", "all there"):
+            world().create(tags=["e2e-metrics"])
+            world().roll_up()
+            world().stack.invoke("Reconcile", {"task": "reconcile"})
+            for function, names in wanted.items():
+                wait_until(
+                    lambda: names <= written(function), ATTEMPT_SECONDS,
+                    f"{function} writes {sorted(names)}",
+                )
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,80 @@
+"""Changes of links on their way to the stores of edges: by stream, by schedule, by comparison."""
+
+import unittest
+
+from deployment import Failed, wait_until
+from world import ATTEMPT_SECONDS, driving, only_on_the_emulator, world
+
+STATE = "!state"
+
+
+def key(slug):
+    """The key of a record."""
+    return f"go.example/{slug}"
+
+
+def wait_for(condition, what):
+    """Waits for the store of the edge."""
+    try:
+        return wait_until(condition, ATTEMPT_SECONDS, what)
+    except Failed as failure:
+        raise AssertionError(f"{failure}\n{world().stack.logs('Publish')}") from failure
+
+
+@only_on_the_emulator
+class Publish(unittest.TestCase):
+    def setUp(self):
+        self.store = world().cloudflare
+
+    def value(self, slug):
+        return self.store.values.get(key(slug))
+
+    def test_follows_changes(self):
+        with driving("create, change, disable, delete a link: the edge's store", "follows"):
+            world().create(slug="told")
+            first = wait_for(lambda: self.value("told"), "the record of a new link")
+            changes = [
+                ("PATCH", {"destination": "https://www.example.com/other"}),
+                ("PATCH", {"disabled": True}),
+                ("DELETE", None),
+            ]
+            seen = {first}
+            for method, body in changes:
+                answer = world().call(method, "/api/v1/links/told", body)
+                self.assertIn(answer.status, (200, 204), answer.text)
+                changed = wait_for(
+                    lambda: self.value("told") not in seen and self.value("told"),
+                    f"the record after {method} {body}",
+                )
+                seen.add(changed)
+
+    def test_puts_many_changes_of_one_link_together(self):
+        with driving("20 changes of one link in a row", "the newest is in the store"):
+            world().create(slug="often")
+            for number in range(20):
+                body = {"destination": f"https://www.example.com/{number}"}
+                answer = world().call("PATCH", "/api/v1/links/often", body)
+                self.assertEqual(answer.status, 200, answer.text)
+            newest = b"https://www.example.com/19"
+            wait_for(lambda: newest in (self.value("often") or b""), "the newest record")
+
+    def test_state_is_published_by_the_clock(self):
+        with driving("the state, by schedule", "in the store"):
+            self.store.values.pop(STATE, None)
+            world().stack.invoke("Publish", {"task": "state"})
+            wait_for(lambda: STATE in self.store.values, "the state")
+
+    def test_a_wiped_store_is_rebuilt(self):
+        with driving("the store wiped, spoilt and given a stray, then reconcile", "as before"):
+            for number in range(5):
+                world().create(slug=f"rebuilt{number}")
+            wait_for(lambda: self.value("rebuilt4"), "the record of a new link")
+            before = {name: self.value(name) for name in (f"rebuilt{n}" for n in range(5))}
+            self.store.wipe()
+            world().stack.invoke("Reconcile", {"task": "reconcile"})
+            after = {name: self.value(name) for name in before}
+            self.assertEqual(after, before)
+
+
+if __name__ == "__main__":
+    unittest.main()

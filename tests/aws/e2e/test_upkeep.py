@@ -1,0 +1,68 @@
+"""Clean-up, exports, and deploying again over what is there."""
+
+import json
+import random
+import time
+import unittest
+
+from clicks import Click, pack
+from world import driving, only_on_the_emulator, world
+
+HOUR_MS = 3_600_000
+
+
+class Upkeep(unittest.TestCase):
+    def test_cleanup_runs(self):
+        with driving("a round of clean-up, dry and real", "no fault"):
+            for event in ({"task": "cleanup", "dry_run": True}, {"task": "cleanup"}):
+                report = world().stack.invoke("Cleanup", event)
+                self.assertEqual(report["faults"], 0, report)
+
+    def test_statistics_of_deleted_links_go(self):
+        with driving("a link with clicks on the clean-up queue", "its statistics are gone"):
+            link = world().create(slug="forgotten")
+            at_ms = int(time.time() * 1000) - HOUR_MS
+            clicks = [Click(link["id"], at_ms + index, visitor=index) for index in range(10)]
+            world().send_clicks([pack(random.getrandbits(63), 0, clicks)])
+            world().wait_for_queue("ClicksQueueUrl")
+            world().roll_up()
+            self.assertEqual(world().stats("forgotten")["totals"]["all"], 10)
+            world().client("sqs").send_message(
+                QueueUrl=world().stack.outputs["CleanupQueueUrl"], MessageBody=link["id"]
+            )
+            world().wait_for_queue("CleanupQueueUrl")
+            self.assertEqual(world().stats("forgotten")["totals"]["all"], 0)
+            self.assertEqual(world().queue("CleanupDeadLettersUrl"), 0)
+
+    def test_export_writes_all_links(self):
+        with driving("an export", "each link in a file of the bucket"):
+            made = {world().create(tags=["e2e-export"])["id"] for _ in range(3)}
+            order = {"task": "export"}
+            while True:
+                answer = world().stack.invoke("Export", order)
+                if answer.get("done"):
+                    break
+                order = answer
+            objects = world().client("s3")
+            bucket = world().stack.outputs["RawBucket"]
+            listed = objects.list_objects_v2(Bucket=bucket, Prefix="exports/")["Contents"]
+            found = set()
+            for entry in listed:
+                if entry["Key"].endswith("manifest.json"):
+                    continue
+                body = objects.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+                found |= {json.loads(line)["id"] for line in body.decode().splitlines()}
+            self.assertLessEqual(made, found)
+
+    @only_on_the_emulator
+    def test_deployed_again_everything_is_still_there(self):
+        with driving("sam deploy over the running stack", "links are still there"):
+            world().create(slug="kept")
+            before = dict(world().stack.outputs)
+            world().stack.deploy()
+            self.assertEqual(world().stack.outputs, before)
+            self.assertEqual(world().call("GET", "/api/v1/links/kept").status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,189 @@
+"""The stack that all tests drive: deployed once, ended with the program, with a table of what was
+driven."""
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import time
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import boto3
+
+import deployment
+import kv
+
+ATTEMPT_SECONDS = 40
+_driven = []
+
+
+class Answer:
+    """What the API answered."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.text = body.decode()
+
+    @property
+    def json(self):
+        """The body."""
+        return json.loads(self.text)
+
+
+class World:
+    """The stack, and a stand-in for Cloudflare's API that it publishes to: on an emulator, or, if
+    WAYPOST_AWS_STACK names one, in the account of the environment, without the stand-in."""
+
+    def __init__(self):
+        began = time.monotonic()
+        name = os.environ.get("WAYPOST_AWS_STACK")
+        self.cloudflare = self.emulator = self.stack = None
+        try:
+            if name:
+                self.client = boto3.client
+                self.stack = deployment.Stack(name, self.client)
+            else:
+                self._deploy()
+        except BaseException:
+            self.stop()
+            raise
+        self.admin_key = self.stack.secret("AdminKeySecretArn")
+        note("the stack" if name else "sam deploy onto a fresh emulator", "routes are there", began)
+
+    def _deploy(self):
+        self.cloudflare = kv.Cloudflare()
+        self.emulator = deployment.Emulator()
+        self.client = self.emulator.client
+        parameters = {
+            "EdgeStores": f"cloudflare account=a namespace=n api={self.cloudflare.url}",
+            "EdgeTokens": json.dumps({"CLOUDFLARE_API_TOKEN": kv.TOKEN}),
+        }
+        self.stack = deployment.Deployment(self.emulator, parameters)
+
+    def stop(self):
+        """Ends everything that was started."""
+        if self.stack and not self.emulator:
+            self.stack.stop()
+        if self.emulator:
+            self.emulator.stop()
+        if self.cloudflare:
+            self.cloudflare.stop()
+
+    def call(self, method, path, body=None, key=None, **headers):
+        """Asks the API; any status is an answer."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key != "":
+            headers["authorization"] = f"Bearer {key or self.admin_key}"
+        if body is not None:
+            headers.setdefault("content-type", "application/json")
+            body = json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.stack.address(path), data=body, method=method, headers=headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=ATTEMPT_SECONDS) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers, error.read())
+
+    def create(self, **fields):
+        """Creates a link and answers it."""
+        fields.setdefault("destination", "https://www.example.com/")
+        answer = self.call("POST", "/api/v1/links", fields)
+        if answer.status != 201:
+            raise AssertionError(f"{answer.status} {answer.text}\n{self.stack.logs('Api')}")
+        return answer.json
+
+    def stats(self, slug, **parameters):
+        """The statistics of a link."""
+        query = urllib.parse.urlencode(parameters)
+        answer = self.call("GET", f"/api/v1/links/{slug}/stats?{query}")
+        if answer.status != 200:
+            raise AssertionError(f"{answer.status} {answer.text}\n{self.stack.logs('Api')}")
+        return answer.json
+
+    def queue(self, output):
+        """The messages of a queue, without taking any."""
+        url = self.stack.outputs[output]
+        attributes = self.client("sqs").get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+            ],
+        )["Attributes"]
+        return sum(int(value) for value in attributes.values())
+
+    def send_clicks(self, messages):
+        """Sends messages as an edge does: signed with its key, ten at a time."""
+        queues = self.client("sqs", **self.stack.edge_sender())
+        for start in range(0, len(messages), 10):
+            entries = [
+                {"Id": str(index), "MessageBody": body}
+                for index, body in enumerate(messages[start : start + 10])
+            ]
+            answer = queues.send_message_batch(
+                QueueUrl=self.stack.outputs["ClicksQueueUrl"], Entries=entries
+            )
+            if answer.get("Failed"):
+                raise AssertionError(answer["Failed"])
+
+    def wait_for_queue(self, output, count=0):
+        """Waits until a queue has so many messages."""
+
+        def is_there():
+            return self.queue(output) == count
+
+        try:
+            deployment.wait_until(is_there, ATTEMPT_SECONDS, f"{count} messages in {output}")
+        except deployment.Failed as failure:
+            logs = self.stack.logs("Aggregate")
+            raise AssertionError(f"{failure}; there are {self.queue(output)}\n{logs}") from failure
+
+    def roll_up(self):
+        """Runs `rollup` until nothing is left."""
+        while True:
+            answer = self.stack.invoke("Rollup", {"task": "rollup"})
+            if not answer["left"]:
+                return answer
+
+
+def only_on_the_emulator(test):
+    """What an account is not asked for: it has other stores, and is deployed by somebody else."""
+    name = os.environ.get("WAYPOST_AWS_STACK")
+    return unittest.skipIf(name, "an account has stores and deployments of its own")(test)
+
+
+def note(what, result, began):
+    """A line of the table of what was driven."""
+    _driven.append((what, result, time.monotonic() - began))
+
+
+@contextlib.contextmanager
+def driving(what, result):
+    """Notes what was driven if it went well."""
+    world()
+    began = time.monotonic()
+    yield
+    note(what, result, began)
+
+
+@functools.cache
+def world():
+    """The world of this program."""
+    made = World()
+    atexit.register(_end, made)
+    return made
+
+
+def _end(made):
+    made.stop()
+    width = max(len(what) for what, _, _ in _driven)
+    results = max(len(result) for _, result, _ in _driven)
+    print(f"\n{'driven':{width}}  {'result':{results}}  seconds")
+    for what, result, seconds in _driven:
+        print(f"{what:{width}}  {result:{results}}  {seconds:7.1f}")

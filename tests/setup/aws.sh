@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Holds the stack to what it must be, deploys it with the SAM CLI onto an emulator of AWS with the
+# functions as they would be shipped, and drives it from outside.
+#
+# Usage: tests/setup/aws.sh [--account STACK]
+#
+#   --account STACK   only drives a stack that is deployed in the account and region of the
+#                     environment's credentials, as far as that disturbs nobody: not production
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+cd "$repo"
+# Most bytes of a function with gzip, 7 MiB: what is downloaded adds to each cold start.
+function_bytes=7340032
+
+environment=$(tests/setup/aws-tools.sh)
+eval "$environment"
+
+locked=()
+if [[ ${CI:-} == true ]]; then
+  locked=(--locked)
+fi
+
+# Of the emulator's environment, which has the translator of SAM and clients of AWS too. No compiled
+# files among ours.
+python() {
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tests/aws "$WAYPOST_AWS_PYTHON" "$@"
+}
+
+# weigh NAME PROGRAM: prints a function's size, and fails if it is beyond what it may have.
+weigh() {
+  local bytes
+  bytes=$(gzip --stdout -- "$2" | wc -c)
+  printf '  %-18s %9d bytes %9d with gzip\n' "$1" "$(wc -c <"$2")" "$bytes"
+  if ((bytes > function_bytes)); then
+    fail "$1 has $bytes bytes with gzip, $((bytes - function_bytes)) more than it may have"
+  fi
+}
+
+drive() {
+  say "driving the stack"
+  python -m unittest discover --start-directory tests/aws/e2e
+}
+
+if [[ ${1:-} == --account ]]; then
+  export WAYPOST_AWS_STACK=${2:?--account needs the name of a stack}
+  drive
+  exit
+fi
+
+# Linting asks nobody, but wants to know where it would.
+export AWS_DEFAULT_REGION=us-east-1
+
+say "linting the templates"
+cfn-lint template.yaml infra/*.yaml
+for template in template.yaml infra/*.yaml; do
+  if ! said=$(sam validate --lint --template-file "$template" 2>&1); then
+    printf '%s\n' "$said" >&2
+    fail "sam validate --lint refuses $template"
+  fi
+done
+
+say "reading the translated templates"
+python -m unittest discover --start-directory tests/aws/stack
+
+say "contracts over the emulator"
+cargo test "${locked[@]}" --package waypost-tests-aws
+
+say "building the functions"
+quietly sam-build infra/build.sh
+for program in .aws-sam/build/*/*Function/bootstrap; do
+  weigh "$(basename "$(dirname "$program")")" "$program"
+done
+
+drive
