@@ -28,4 +28,4 @@ fi
 export CARGO_TARGET_DIR=$repo/target/sam
 PATH=$repo/infra/plain:$PATH
 export PATH
-sam build --template-file template.yaml --parameter-overrides "Architecture=$architecture" "$@"
+sam build --no-cached --template-file template.yaml --parameter-overrides "Architecture=$architecture" "$@"

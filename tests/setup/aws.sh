@@ -37,6 +37,20 @@ weigh() {
   fi
 }
 
+# The Worker as it is deployed, for visitors of the stack; sets WAYPOST_WORKERD to its engine.
+build_edge() {
+  local environment
+  environment=$(tests/setup/edge-tools.sh)
+  eval "$environment"
+  (
+    environment=$(tests/setup/wasm.sh wasm32-unknown-unknown)
+    eval "$environment"
+    # A folder of its own, because the compiler may be another one than the rest is built with.
+    export CARGO_TARGET_DIR=$repo/target/wasm
+    quietly worker edge/worker/build.sh "${locked[@]}"
+  )
+}
+
 drive() {
   say "driving the stack"
   python -m unittest discover --start-directory tests/aws/e2e
@@ -71,5 +85,8 @@ quietly sam-build infra/build.sh
 for program in .aws-sam/build/*/*Function/bootstrap; do
   weigh "$(basename "$(dirname "$program")")" "$program"
 done
+
+say "building the Worker"
+build_edge
 
 drive

@@ -2,7 +2,7 @@
 
 use waypost_service::counting::inbox::Inbox;
 use waypost_service::seams::StoreError;
-use waypost_wire::click::{Batch, BatchError};
+use waypost_wire::click::BatchError;
 use waypost_wire::time::Timestamp;
 
 use crate::store::AwsStore;
@@ -13,9 +13,6 @@ impl Inbox for AwsStore {
         batches: Vec<Vec<u8>>,
         now: Timestamp,
     ) -> Result<Vec<Result<u64, BatchError>>, StoreError> {
-        let count = |bytes: &Vec<u8>| Batch::parse(bytes).map(|batch| batch.count());
-        let counts: Vec<Result<u64, BatchError>> = batches.iter().map(count).collect();
-        Self::collect(self, batches, now).await?;
-        Ok(counts)
+        Self::collect(self, batches, now).await
     }
 }

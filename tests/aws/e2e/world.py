@@ -17,7 +17,7 @@ import boto3
 import deployment
 import kv
 
-ATTEMPT_SECONDS = 40
+ATTEMPT_SECONDS = 30
 _driven = []
 
 

@@ -158,6 +158,10 @@ class Dashboard(unittest.TestCase):
         for table in ("Links", "Control", "Counters"):
             self.assertIn(f'"{table}Table"', shown)
 
+    def test_has_a_name_for_each_region(self):
+        name = production().properties("Alarms.Dashboard")["DashboardName"]
+        self.assertEqual(name, {"Fn::Sub": "${StackLabel}-${AWS::Region}"})
+
     def test_widgets_do_not_overlap(self):
         taken = set()
         for widget in self.body()["widgets"]:

@@ -25,8 +25,8 @@ TABLES = {
     "Api": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
     "Cleanup": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
     "Export": {"Links": READ, "Control": LEASE | {"Query"}, "Counters": READ},
-    "Publish": {"Links": READ, "Control": LEASE | {"Query"}, "Counters": {"GetItem", "Query"}},
-    "Reconcile": {"Links": READ, "Control": LEASE | {"Query"}, "Counters": {"GetItem", "Query"}},
+    "Publish": {"Links": READ, "Counters": {"GetItem", "PutItem", "Query"}},
+    "Reconcile": {"Links": READ, "Control": {"GetItem", "PutItem", "DeleteItem"}},
     "Rollup": {"Counters": WRITE_MANY},
 }
 INDICES = {
@@ -50,7 +50,7 @@ OBJECTS = {
     "Aggregate": {"raw": {"PutObject"}},
     "Api": {"raw": {"GetObject", "PutObject"}},
     "Cleanup": {"raw": {"GetObject"}},
-    "Export": {"exports": {"PutObject"}},
+    "Export": {"exports": {"PutObject"}, "raw": {"GetObject"}},
     "Rollup": {"raw": {"GetObject"}},
 }
 TAKE = {"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"}

@@ -7,13 +7,15 @@ use waypost_service::counting::rollup::{Rollup, Subject, Totals};
 use waypost_service::counting::store::WindowRecord;
 use waypost_service::counting::tally::Counted;
 use waypost_service::counting::window::{Span, Window};
+use waypost_service::model::LinkId;
 use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
 use super::parts::{self, Whole};
 use super::rollups::{StoredRow, covered, written};
-use super::rows::{decode_codes, record};
+use super::rows::{Marks, decode_codes, record};
 use super::table::{Action, Outcome, TRIES, pause};
+use super::totals::Total;
 use super::{Counters, keys};
 use crate::item::{Fields, Item, number};
 
@@ -94,34 +96,12 @@ impl Counters<'_> {
                 return Ok(false);
             }
             let (rows, covered) = covered(rows);
+            let mut actions = vec![one_more(&marks), is_no_day(subject, hour)];
             let mut new = new;
-            let mut actions = vec![
-                Action::Update {
-                    key: keys::marks(),
-                    update: "SET #rewrites = :next",
-                    condition: Some("attribute_not_exists(#rewrites) OR #rewrites = :rewrites"),
-                    values: vec![
-                        (":next", number(marks.rewrites + 1)),
-                        (":rewrites", number(marks.rewrites)),
-                    ],
-                },
-                Action::Check {
-                    key: keys::rollup(subject, Span::Day.start(hour), Span::Day),
-                    condition: "attribute_not_exists(pk)",
-                    values: vec![],
-                },
-            ];
             if let Subject::Link(link) = subject {
                 let total = self.total(link).await?;
                 new = new.filter(|_| total.forgotten_at.is_none());
-                if total.forgotten_at.is_none() && (total.through.is_some() || new.is_some()) {
-                    let mut old = Totals::default();
-                    rows.iter().for_each(|stored| old.merge(&stored.row.rollup.totals));
-                    let none = Totals::default();
-                    let new = new.map_or(&none, |rollup| &rollup.totals);
-                    let corrected = total.corrected(marks.closed_until, &old, new);
-                    actions.push(corrected.write_over(link, &total));
-                }
+                actions.extend(correction(link, &total, marks.closed_until, &rows, new));
             }
             let mut gone: Vec<&StoredRow> = rows.iter().chain(&covered).collect();
             let mut kept_parts = Vec::new();
@@ -147,13 +127,60 @@ impl Counters<'_> {
             }
             let gone: Vec<Item> = gone.into_iter().map(|stored| stored.item.clone()).collect();
             self.delete_items(&gone).await?;
-            let mut replaced = Vec::new();
-            for stored in rows.iter().filter(|stored| stored.row.span == Span::Hour) {
-                replaced.extend(parts::keys(&stored.item)?);
-            }
-            replaced.retain(|key| !kept_parts.contains(key));
-            self.table.delete_all(replaced).await?;
-            return Ok(true);
+            return self.delete_replaced_parts(&rows, &kept_parts).await.map(|()| true);
         }
     }
+
+    /// Deletes the parts of a row of an hour that was written over, but for those it still has.
+    async fn delete_replaced_parts(
+        &self,
+        rows: &[StoredRow],
+        kept: &[Item],
+    ) -> Result<(), StoreError> {
+        let mut replaced = Vec::new();
+        for stored in rows.iter().filter(|stored| stored.row.span == Span::Hour) {
+            replaced.extend(parts::keys(&stored.item)?);
+        }
+        replaced.retain(|key| !kept.contains(key));
+        self.table.delete_all(replaced).await
+    }
+}
+
+/// Counts a writing to closed hours, so that whoever read rows before it does not write what they
+/// came to.
+fn one_more(marks: &Marks) -> Action {
+    Action::Update {
+        key: keys::marks(),
+        update: "SET #rewrites = :next",
+        condition: Some("attribute_not_exists(#rewrites) OR #rewrites = :rewrites"),
+        values: vec![(":next", number(marks.rewrites + 1)), (":rewrites", number(marks.rewrites))],
+    }
+}
+
+/// Holds as long as a subject has no row of the day.
+fn is_no_day(subject: Subject, hour: Timestamp) -> Action {
+    Action::Check {
+        key: keys::rollup(subject, Span::Day.start(hour), Span::Day),
+        condition: "attribute_not_exists(pk)",
+        values: vec![],
+    }
+}
+
+/// What the total of a link becomes when its rows become another one, unless it has none.
+fn correction(
+    link: LinkId,
+    total: &Total,
+    closed_until: Window,
+    rows: &[StoredRow],
+    new: Option<&Rollup>,
+) -> Option<Action> {
+    if total.forgotten_at.is_some() || (total.through.is_none() && new.is_none()) {
+        return None;
+    }
+    let mut old = Totals::default();
+    for stored in rows {
+        old.merge(&stored.row.rollup.totals);
+    }
+    let new = new.map(|rollup| rollup.totals).unwrap_or_default();
+    Some(total.corrected(closed_until, &old, &new).write_over(link, total))
 }

@@ -7,6 +7,9 @@ use waypost_service::publish::Change;
 use waypost_wire::record::Generation;
 use waypost_wire::time::Timestamp;
 
+/// How far the second of the stream is from the time of the write.
+const SECONDS_APART_MS: i64 = 5_000;
+
 /// What the function is called with.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -89,16 +92,33 @@ impl StreamRecord {
         &self.dynamodb.sequence_number
     }
 
-    /// When it was written, as its link says, or else the stream (to the second).
+    /// When it was written: as the stream says, which counts seconds, or as its link says if that
+    /// is the same. Not every write of an item is one of its link.
     pub fn at(&self) -> Timestamp {
+        let streamed = Timestamp((self.dynamodb.approximate_creation_date_time * 1_000.0) as i64);
         let image = self.dynamodb.new_image.as_ref();
-        let written = image.and_then(|image| image.updated_at.digits.parse().ok());
-        let streamed_ms = self.dynamodb.approximate_creation_date_time * 1_000.0;
-        written.map_or(Timestamp(streamed_ms as i64), Timestamp)
+        let written = image.and_then(|image| image.updated_at.digits.parse().ok()).map(Timestamp);
+        match written {
+            Some(written) if streamed.ms_since(written).abs() <= SECONDS_APART_MS => written,
+            Some(written) if streamed.0 == 0 => written,
+            _ => streamed,
+        }
     }
 
-    /// What it tells; `None` if it is not about a link.
+    /// Whether the link, and so its record, is what it was: only what the control plane finds it by
+    /// was written.
+    pub fn is_unchanged(&self) -> bool {
+        let generation = |image: &Option<Image>| image.as_ref().and_then(Image::generation);
+        let (new, old) =
+            (generation(&self.dynamodb.new_image), generation(&self.dynamodb.old_image));
+        new.is_some() && new == old
+    }
+
+    /// What it tells; `None` if it is not about a link, or about nothing that edges know of it.
     pub fn change(&self) -> Option<Change> {
+        if self.is_unchanged() {
+            return None;
+        }
         let Data { keys, new_image, old_image, .. } = &self.dynamodb;
         let new = match new_image {
             Some(image) => Some(image.generation()?),

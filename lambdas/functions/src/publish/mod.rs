@@ -76,7 +76,8 @@ where
         }
     };
     let changes: Vec<Change> = event.records.iter().filter_map(StreamRecord::change).collect();
-    let strange = event.records.len() - changes.len();
+    let unchanged = event.records.iter().filter(|record| record.is_unchanged()).count();
+    let strange = event.records.len() - changes.len() - unchanged;
     let Surroundings { table, states, statistics, .. } = *around;
     let done = publisher.publish_changed(table, states, statistics, &changes, deadline).await;
     let now = clock.now();

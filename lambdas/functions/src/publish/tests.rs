@@ -200,3 +200,28 @@ fn a_strange_event_is_nothing_and_no_reason_to_stop() {
         assert_eq!(read.change(), None, "{record}");
     }
 }
+
+#[test]
+fn only_writes_of_the_link_itself_are_changes_and_the_stream_says_when() {
+    let record = |new_version: &str, updated_at: i64, streamed: f64| -> StreamRecord {
+        let image = |version: &str| {
+            json!({ "link_id": { "S": "000000000000000b" }, "version": { "N": version },
+                "updated_at": { "N": updated_at.to_string() } })
+        };
+        serde_json::from_value(json!({ "dynamodb": {
+            "ApproximateCreationDateTime": streamed, "Keys": { "pk": { "S": "a/b" } },
+            "NewImage": image(new_version), "OldImage": image("3"),
+        } }))
+        .unwrap()
+    };
+    assert!(record("4", 0, 0.0).change().is_some() && !record("4", 0, 0.0).is_unchanged());
+    assert!(record("3", 0, 0.0).change().is_none() && record("3", 0, 0.0).is_unchanged());
+    for (updated_at, streamed, at) in [
+        (1_795_272_010_900, 1_795_272_011.0, 1_795_272_010_900),
+        (1_795_272_011_900, 1_795_272_011.0, 1_795_272_011_900),
+        (1_700_000_000_000, 1_795_272_011.0, 1_795_272_011_000),
+        (1_795_272_010_900, 0.0, 1_795_272_010_900),
+    ] {
+        assert_eq!(record("4", updated_at, streamed).at(), Timestamp(at));
+    }
+}

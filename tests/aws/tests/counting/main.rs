@@ -403,41 +403,48 @@ async fn a_deleted_link_gets_no_numbers_back() {
     };
     let mut closed_before = Vec::new();
     for round in 0..20 {
-        let (minute, link) = (round * 60, LinkId(1 + round as u64));
-        let two = [click(link.0, at(minute, 0)), click(link.0, at(minute + 11, 0))];
-        let two = batch(1, round as u64 * 2, &two);
-        store.store_batch(&two, at(minute + 11, 0)).await.expect("stored");
+        let (minute, link) = (round * 180, LinkId(1 + round as u64));
+        // The last one, on another link, is in the next hour.
+        let clicks_at = [(link.0, 0), (link.0, 11), (99, 61)];
+        let three = clicks_at.map(|(link, at_minute)| click(link, at(minute + at_minute, 0)));
+        let three = batch(1, round as u64 * 3, &three);
+        store.store_batch(&three, at(minute + 61, 0)).await.expect("stored");
         let closes = round % 2 == 0;
         if !closes {
-            close_due(&store, at(minute + 60, 0)).await.expect("closed");
+            close_due(&store, at(minute + 75, 0)).await.expect("closed");
+            store.compact(Span::Hour, at(minute, 0), 99).await.expect("compacted");
         }
+        // Its transaction, the tenth call, is met by others, five times, so that all of the
+        // deletion has time to be before it.
+        faults.begin((9..14).map(|call| (call, Trouble::Conflict)).collect());
         let delete = async {
-            for _ in 0..round {
+            // Later each round, so that it comes between any two calls.
+            for _ in 0..if closes { round } else { 0 } {
                 store.closed_window(Window::of(at(minute, 0))).await?;
             }
+            while !closes && faults.calls().len() < 3 + round as usize / 2 {
+                tokio::task::yield_now().await;
+            }
             closed_before.push(clicks(Subject::Link(link)).await);
-            store.delete_link_statistics(link, at(minute + 12, 0)).await
+            store.delete_link_statistics(link, at(minute + 62, 0)).await
         };
         let work = async {
             match closes {
-                true => close_due(&store, at(minute + 60, 0)).await,
-                false => {
-                    // Its transaction is met by others, five times, so that all of the deletion
-                    // has time to be before it.
-                    faults.begin((9..14).map(|call| (call, Trouble::Conflict)).collect());
-                    slow.compact(Span::Hour, at(minute + 60, 0), 99).await
-                }
+                true => close_due(&store, at(minute + 75, 0)).await,
+                false => slow.compact(Span::Hour, at(minute + 75, 0), 99).await,
             }
         };
         let (deleted, worked) = tokio::join!(delete, work);
         assert_eq!((deleted, worked.map(|worked| worked > 0)), (Ok(()), Ok(true)));
         let totals = store.link_totals(&[link]).await.map(|(_, totals)| totals[0].all());
         assert_eq!((clicks(Subject::Link(link)).await, totals), (0, Ok(0)), "round {round}");
-        assert_eq!(clicks(Subject::Site).await, 2 * (round as u64 + 1));
+        assert_eq!(clicks(Subject::Site).await, 3 * (round as u64 + 1));
+        // What the last click of the round is in.
+        close_due(&store, at(minute + 179, 0)).await.expect("closed");
         if closes {
-            store.compact(Span::Hour, at(minute + 60, 0), 99).await.expect("compacted");
+            store.compact(Span::Hour, at(minute + 75, 0), 99).await.expect("compacted");
         } else {
-            eprintln!("{:?}", faults.calls()); assert_eq!(faults.met(), 5, "{:?}", faults.calls());
+            assert_eq!(faults.met(), 5, "{:?}", faults.calls());
         }
         assert_eq!(count(&store, &format!("rollup#{:016x}", link.0)).await, 0);
     }
