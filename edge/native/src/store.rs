@@ -47,7 +47,7 @@ macro_rules! on {
 
 impl Store {
     /// Whether other processes write here too: what was read may be outdated at any moment, and
-    /// background work is somebody else's ([`crate::worker`]).
+    /// background work is somebody else's: `waypost worker`, or functions.
     pub const fn is_shared(&self) -> bool {
         match self {
             Self::Embedded(_) => false,

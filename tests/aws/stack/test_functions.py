@@ -51,7 +51,7 @@ MORE = {
     "Reconcile": {**EDGE_KEYS, **EDGE_STORES},
     "Rollup": {},
 }
-AT_A_TIME = {"Rollup": 1, "Reconcile": 1, "Cleanup": 3}
+AT_A_TIME = {"Rollup": 1, "Publish": 1, "Reconcile": 1, "Cleanup": 3}
 
 
 class Functions(unittest.TestCase):
@@ -169,7 +169,7 @@ class Events(unittest.TestCase):
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": 1000,
             "MaximumBatchingWindowInSeconds": 1,
-            "ParallelizationFactor": 2,
+            "ParallelizationFactor": 1,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
             "MaximumRetryAttempts": 20,

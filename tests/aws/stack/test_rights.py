@@ -25,7 +25,9 @@ TABLES = {
     "Api": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
     "Cleanup": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
     "Export": {"Links": READ, "Control": LEASE | {"Query"}, "Counters": READ},
-    "Publish": {"Links": READ, "Counters": {"GetItem", "PutItem", "Query"}},
+    "Publish": {
+        "Links": READ, "Counters": {"GetItem", "PutItem", "DeleteItem", "BatchWriteItem", "Query"},
+    },
     "Reconcile": {"Links": READ, "Control": {"GetItem", "PutItem", "DeleteItem"}},
     "Rollup": {"Counters": WRITE_MANY},
 }
@@ -221,10 +223,17 @@ class OfFunctions(unittest.TestCase):
             writes = name in ("Publish", "Reconcile")
             self.assertEqual(found, {f"dynamodb:{a}" for a in write} if writes else set(), name)
 
+    def test_list_objects_to_know_that_one_is_gone(self):
+        for name in FUNCTIONS:
+            found = granted(name).get("Storage.RawBucketArn", set())
+            reads = name in ("Api", "Cleanup", "Export", "Rollup")
+            self.assertEqual(found, {"s3:ListBucket"} if reads else set(), name)
+
     def test_on_nothing_else(self):
         known = (
             r"Storage\.\w+TableArn", r"\$\{\w+TableArn\}/index/\w+", r"\$\{RawBucketArn\}/\w+/\*",
-            r"Queues\.\w+Arn", r"Storage\.\w+SecretArn", r"Storage\.LinksStreamArn",
+            r"Queues\.\w+Arn", r"Storage\.RawBucketArn", r"Storage\.\w+SecretArn",
+            r"Storage\.LinksStreamArn",
             r"\$\{LinksTableArn\}/stream/\*", r"\w+LogGroup\.Arn", r"\*",
             re.escape(GIVEN["EdgeTableArn"]),
         )
