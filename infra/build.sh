@@ -21,11 +21,12 @@ if [[ -z ${WAYPOST_FUNCTIONS_DIR:-} ]]; then
   if [[ ${CI:-} == true ]]; then
     locked=(--locked)
   fi
-  cargo build "${locked[@]}" --profile lambda --package waypost-functions --bins
-  export WAYPOST_FUNCTIONS_DIR=${CARGO_TARGET_DIR:-$repo/target}/lambda
+  cargo build "${locked[@]}" --profile function --package waypost-functions --bins
+  export WAYPOST_FUNCTIONS_DIR=${CARGO_TARGET_DIR:-$repo/target}/function
 fi
 # A folder of its own: cargo-lambda's results are named like the folder of the profile.
 export CARGO_TARGET_DIR=$repo/target/sam
 PATH=$repo/infra/plain:$PATH
 export PATH
-sam build --no-cached --template-file template.yaml --parameter-overrides "Architecture=$architecture" "$@"
+sam build --no-cached --template-file template.yaml \
+  --parameter-overrides "Architecture=$architecture" "$@"

@@ -100,10 +100,12 @@ class Emulator:
             "AWS_ENDPOINT_URL": self.url,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+        # It ends with this program, whatever ends that: a shell waits for the end of its input.
+        script = '"$0" & read -r _; kill $!'
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [program], env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
+                ["/bin/sh", "-c", script, program], env=environment, cwd=self.folder,
+                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
             )
         try:
             wait_until(self._is_healthy, START_SECONDS, "the emulator to start")
@@ -131,7 +133,7 @@ class Emulator:
 
     def stop(self):
         """Ends the emulator and the functions it started."""
-        self.process.terminate()
+        self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
         # Functions are of the emulator's session, and some outlive it.

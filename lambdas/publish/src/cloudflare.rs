@@ -82,8 +82,9 @@ struct Wrapped<T> {
     errors: Vec<ApiError>,
     #[serde(default = "none")]
     result: Option<T>,
+    /// Absent or `null` where there is nothing to turn pages of.
     #[serde(default)]
-    result_info: ResultInfo,
+    result_info: Option<ResultInfo>,
 }
 
 const fn none<T>() -> Option<T> {
@@ -98,7 +99,7 @@ struct ApiError {
     message: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct ResultInfo {
     #[serde(default)]
     cursor: Option<String>,
@@ -250,7 +251,10 @@ impl EdgeStore for CloudflareKv {
         };
         Ok(Listed {
             keys: result.into_iter().map(|key| (key.name, mark(key.metadata))).collect(),
-            next_cursor: answer.result_info.cursor.filter(|cursor| !cursor.is_empty()),
+            next_cursor: answer
+                .result_info
+                .and_then(|info| info.cursor)
+                .filter(|cursor| !cursor.is_empty()),
         })
     }
 

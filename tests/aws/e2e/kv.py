@@ -67,9 +67,11 @@ class Cloudflare:
             elif url.path.startswith(PREFIX):
                 name = urllib.parse.unquote(url.path.removeprefix(PREFIX))
                 status, result, info = self._answer(request.command, name, url.query, body)
-        answer = {"success": status == 200, "errors": [], "messages": [], "result": result}
-        if info:
-            answer["result_info"] = info
+        # Cloudflare says `null` where there are no pages.
+        answer = {
+            "success": status == 200, "errors": [], "messages": [], "result": result,
+            "result_info": info,
+        }
         if status != 200:
             answer["errors"] = [{"code": 10000, "message": "refused by the stand-in"}]
         encoded = json.dumps(answer).encode()

@@ -63,8 +63,8 @@ class AtTheEdge(unittest.TestCase):
     def test_a_disabled_link_stops(self):
         with driving("disable a link that the edge has in memory", "the edge obeys"):
             world().create(slug="stopped")
-            # Until the edge has read the state once and remembers the link: then it looks again only
-            # every 30 s.
+            # Until the edge has read the state once and remembers the link: then it looks again
+            # only every 30 s.
             warm = time.monotonic() + WARM_SECONDS
             while time.monotonic() < warm:
                 self.assertEqual(self.edge.follow("stopped"), (302, TARGET))

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import time
 import unittest
 import urllib.error
@@ -14,10 +15,12 @@ import urllib.request
 
 import boto3
 
+import clicks
 import deployment
 import kv
 
 ATTEMPT_SECONDS = 30
+HOUR_MS = 3_600_000
 _driven = []
 
 
@@ -52,10 +55,18 @@ class World:
         except BaseException:
             self.stop()
             raise
-        self.admin_key = self.stack.secret("AdminKeySecretArn")
-        # Links that are no longer new when tests of comparing come to them.
-        self.settled = [self.create(tags=["e2e-settled"])["slug"] for _ in range(5)]
         note("the stack" if name else "sam deploy onto a fresh emulator", "routes are there", began)
+        self.admin_key = self.stack.secret("AdminKeySecretArn")
+        # Links that are no longer new when tests of comparing come to them, the last one with ten
+        # clicks in a window that is closed; from then on, clicks of that time count as late.
+        links = [self.create(tags=["e2e-settled"]) for _ in range(5)]
+        self.settled = [link["slug"] for link in links]
+        self.counted = links[-1]
+        began = int(time.time() * 1000) - HOUR_MS
+        visits = [clicks.Click(self.counted["id"], began + n, visitor=n) for n in range(10)]
+        self.send_clicks([clicks.pack(random.getrandbits(63), 0, visits)])
+        self.wait_for_queue("ClicksQueueUrl")
+        self.roll_up()
 
     def _deploy(self):
         self.cloudflare = kv.Cloudflare()

@@ -475,7 +475,7 @@ async fn conflicts_without_end_are_an_error() {
     assert_eq!((faults.met(), faults.calls().len()), (9, 10));
 }
 
-/// What a batch and a window cost: how many calls. infra/data-counters.md names them.
+/// What a batch and a window cost: how many calls. infra/data.md names them.
 #[tokio::test]
 async fn calls_are_as_documented() {
     let faults = Faults::default();
