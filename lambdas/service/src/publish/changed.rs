@@ -23,7 +23,7 @@ const GROUP_MAX: usize = 1_000;
 /// An event: something was written under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The text of a [`LinkKey`].
+    /// The text of a [`LinkKey`](waypost_wire::key::LinkKey).
     pub key: String,
     /// The latest generation that the event tells of. What is published is not taken from it.
     pub generation: Generation,
