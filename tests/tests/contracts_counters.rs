@@ -37,31 +37,7 @@ macro_rules! kept {
     };
 }
 
-kept! {
-    batches:
-        a_batch_is_in_the_windows_of_its_fresh_clicks,
-        a_click_is_stored_once,
-        a_day_has_one_salt,
-        batches_come_in_pages,
-        sealed_windows_take_no_clicks,
-        the_account_adds_up,
-        the_open_windows_are_known;
-    closing:
-        a_closed_window_proves_itself,
-        a_late_click_counts_in_the_oldest_open_window,
-        a_reading_has_its_limits,
-        a_window_is_closed_once,
-        an_empty_window_leaves_no_record,
-        clicks_show_at_once_and_stay,
-        what_is_due_is_closed;
-    history:
-        a_deleted_link_has_no_numbers,
-        an_hour_can_be_rewritten,
-        compaction_goes_in_steps,
-        old_batches_are_removed,
-        recounting_by_the_same_rules_changes_nothing,
-        windows_become_hours_and_days;
-}
+waypost_tests::counters_contracts!(kept);
 
 #[test]
 fn many_bring_the_same_batch_to_memory() {

@@ -25,10 +25,4 @@ macro_rules! kept {
     };
 }
 
-kept! {
-    a_key_is_found_by_its_hash,
-    a_key_is_revoked_once,
-    a_key_is_unique,
-    keys_are_listed_in_order,
-    the_last_use_only_rises,
-}
+waypost_tests::keys_contracts!(kept);

@@ -22,10 +22,4 @@ async fn store() -> Driven<AwsStore> {
     Driven(AwsStore::new(clients, names))
 }
 
-kept! {
-    a_key_is_found_by_its_hash,
-    a_key_is_revoked_once,
-    a_key_is_unique,
-    keys_are_listed_in_order,
-    the_last_use_only_rises,
-}
+waypost_tests::keys_contracts!(kept);

@@ -79,3 +79,18 @@ pub async fn the_last_use_only_rises(store: &impl KeyStore) {
     }
     assert_eq!(store.touch_key("b", Timestamp(9)).await, Ok(()));
 }
+
+/// Hands the names of all behaviours, by theme, to a macro that makes tests of them: every
+/// implementation is held to the same list.
+#[macro_export]
+macro_rules! keys_contracts {
+    ($kept:ident) => {
+        $kept! {
+            a_key_is_found_by_its_hash,
+            a_key_is_revoked_once,
+            a_key_is_unique,
+            keys_are_listed_in_order,
+            the_last_use_only_rises,
+        }
+    };
+}
