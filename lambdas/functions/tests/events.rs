@@ -156,6 +156,32 @@ async fn clicks_are_kept_and_poison_is_named() {
 }
 
 #[tokio::test]
+async fn the_largest_event_is_answered_whole() {
+    // As many messages as a mapping may ask for; every hundredth is poison.
+    let template: Value = serde_json::from_str(&event("sqs-clicks.json")).expect("JSON");
+    let record = |number: u64| {
+        let mut batch = BatchWriter::new(number, 0);
+        batch.push(&Click { link_id: 1, at: NOW, ..Click::default() });
+        let mut record = template["Records"][0].clone();
+        record["messageId"] = json!(format!("message-{number}"));
+        record["body"] = match number % 100 {
+            0 => json!("poison"),
+            _ => json!(STANDARD.encode(batch.finish())),
+        };
+        record
+    };
+    let records: Vec<Value> = (0..10_000).map(record).collect();
+    let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).expect("an event");
+    let inbox = Kept::default();
+    let answer = aggregate::handle(&inbox, event, NOW).await;
+    assert_eq!(inbox.0.borrow().len(), 9_900);
+    let failed: Vec<String> =
+        answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+    let expected: Vec<String> = (0..100).map(|at| format!("message-{}", at * 100)).collect();
+    assert_eq!(failed, expected);
+}
+
+#[tokio::test]
 async fn statistics_of_links_that_are_gone_are_deleted() {
     let service = service(MemoryHost::new(NOW)).expect("a service");
     let event = event("sqs-clicks.json").replace("BATCH", "7n42DGM5Tfl").replace("poison", "#!");
