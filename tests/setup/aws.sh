@@ -80,10 +80,9 @@ done
 say "reading the translated templates"
 python -m unittest discover --start-directory tests/aws/stack
 
-say "nodes, functions and clients of stores by themselves"
+say "functions and clients of stores by themselves"
 cargo test "${locked[@]}" --package waypost-aws --all-features
 cargo test "${locked[@]}" --package waypost-publish --package waypost-functions
-cargo test "${locked[@]}" --package waypost-native --features aws --lib
 cargo build "${locked[@]}" --package waypost-native --features aws
 # A copy: other steps build the same program without AWS.
 mkdir -p target/aws
