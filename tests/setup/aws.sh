@@ -15,9 +15,6 @@ function_bytes=7340032
 
 environment=$(tests/setup/aws-tools.sh)
 eval "$environment"
-# workerd, for the edge in front of the stack.
-environment=$(tests/setup/edge-tools.sh)
-eval "$environment"
 
 locked=()
 if [[ ${CI:-} == true ]]; then
@@ -80,25 +77,21 @@ done
 say "reading the translated templates"
 python -m unittest discover --start-directory tests/aws/stack
 
-say "functions and clients of stores by themselves"
-cargo test "${locked[@]}" --package waypost-aws --all-features
-cargo test "${locked[@]}" --package waypost-publish --package waypost-functions
-cargo build "${locked[@]}" --package waypost-native --features aws
+# Always together: alone, each would have its dependencies built with other features.
+packages=(--package waypost-aws --package waypost-publish --package waypost-functions
+  --package waypost-tests-aws)
+
+say "building the binary with DynamoDB"
+cargo build "${locked[@]}" "${packages[@]}" --package waypost-native --bin waypost
 # A copy: other steps build the same program without AWS.
 mkdir -p target/aws
 cp "${CARGO_TARGET_DIR:-target}/debug/waypost" target/aws/waypost
 export WAYPOST_AWS_BINARY=$repo/target/aws/waypost
 
-say "contracts, crashes and many nodes over the emulator"
-cargo test "${locked[@]}" --package waypost-tests-aws
+say "functions, clients of stores, contracts, crashes and many nodes over the emulator"
+cargo test "${locked[@]}" "${packages[@]}"
 
-say "building the functions and the Worker"
-(
-  environment=$(tests/setup/wasm.sh wasm32-unknown-unknown)
-  eval "$environment"
-  export CARGO_TARGET_DIR=$repo/target/wasm
-  quietly worker edge/worker/build.sh "${locked[@]}"
-)
+say "building the functions"
 quietly sam-build infra/build.sh
 for program in .aws-sam/build/*/*Function/bootstrap; do
   weigh "$(basename "$(dirname "$program")")" "$program"

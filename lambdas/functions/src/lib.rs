@@ -13,3 +13,6 @@ pub mod publish;
 pub mod rollup;
 pub mod serving;
 pub mod start;
+
+#[cfg(test)]
+mod tests;

@@ -4,15 +4,15 @@
 
 use std::cell::RefCell;
 
+use crate::aggregate;
+use crate::api::Api;
+use crate::cleanup::{Work, handle};
+use crate::export::{self, Order};
 use aws_lambda_events::sqs::SqsEvent;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::{Body, Request};
 use serde_json::{Value, json};
-use waypost_functions::aggregate;
-use waypost_functions::api::Api;
-use waypost_functions::cleanup::{Work, handle};
-use waypost_functions::export::{self, Order};
 use waypost_service::counting::inbox::Inbox;
 use waypost_service::edge::Gate;
 use waypost_service::keys::AdminKey;
