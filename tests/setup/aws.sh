@@ -74,19 +74,21 @@ for template in template.yaml infra/*.yaml; do
   fi
 done
 
-say "reading the translated templates"
-python -m unittest discover --start-directory tests/aws/stack
-
 # Always together: alone, each would have its dependencies built with other features.
 packages=(--package waypost-aws --package waypost-publish --package waypost-functions
   --package waypost-tests-aws)
 
 say "building the binary with DynamoDB"
-cargo build "${locked[@]}" "${packages[@]}" --package waypost-native --bin waypost
+cargo build "${locked[@]}" "${packages[@]}" --package waypost-native \
+  --bin waypost --example schema
 # A copy: other steps build the same program without AWS.
 mkdir -p target/aws
 cp "${CARGO_TARGET_DIR:-target}/debug/waypost" target/aws/waypost
 export WAYPOST_AWS_BINARY=$repo/target/aws/waypost
+export WAYPOST_AWS_SCHEMA=${CARGO_TARGET_DIR:-$repo/target}/debug/examples/schema
+
+say "reading the translated templates"
+python -m unittest discover --start-directory tests/aws/stack
 
 say "functions, clients of stores, contracts, crashes and many nodes over the emulator"
 cargo test "${locked[@]}" "${packages[@]}"

@@ -1,6 +1,7 @@
 """Tables, bucket and secrets: nothing is lost, nothing is open, keys are those of the code."""
 
 import json
+import os
 import subprocess
 import unittest
 
@@ -15,8 +16,10 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 
 
 def schema():
-    """The tables as the code has them."""
-    command = ["cargo", "run", "--quiet", "--package", "waypost-aws", "--example", "schema"]
+    """The tables as the code has them; WAYPOST_AWS_SCHEMA names the program that prints them."""
+    built = os.environ.get("WAYPOST_AWS_SCHEMA")
+    run = ["cargo", "run", "--quiet", "--package", "waypost-aws", "--example", "schema"]
+    command = [built] if built else run
     printed = subprocess.run(command, cwd=REPO, check=True, capture_output=True).stdout
     return json.loads(printed)
 
