@@ -1,7 +1,5 @@
 //! Events as AWS sends them (tests/events), through each function's handler, over a host in memory.
 
-#![expect(clippy::expect_used, reason = "a broken expectation is how tests fail")]
-
 use std::cell::RefCell;
 
 use crate::aggregate;
