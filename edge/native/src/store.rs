@@ -39,7 +39,8 @@ macro_rules! on {
             #[cfg(feature = "aws")]
             Self::Shared(shared) => {
                 let $inner = &shared.tables;
-                $call.await
+                // On the heap: calls over the network are large, and the embedded database's are not.
+                Box::pin($call).await
             }
         }
     };
