@@ -1,23 +1,16 @@
 #!/usr/bin/env bash
 # Reads the secret with the keys of an installation (output EdgeKeysSecretArn) and prints the line
-# that its edges are given as WAYPOST_EDGE_KEYS. lambdas/host/src/keys.rs derives the same.
+# that its edges are given as WAYPOST_EDGE_KEYS: `waypost edge keys --secret-stdin`, built from here.
 #
 #   aws secretsmanager get-secret-value --secret-id ARN --query SecretString --output text |
 #     infra/edge-keys.sh | wrangler secret put WAYPOST_EDGE_KEYS --env production
+#
+# Environment:
+#   WAYPOST_PROGRAM   the program waypost; nothing is built
 set -euo pipefail
 
-read -r secret || [[ -n $secret ]]
-
-if [[ $secret == *:* ]]; then
-  # The keys themselves; the one for codes in a row is none of an edge's.
-  printf '%s\n' "$secret" | sed -E 's/ ?sequence:[0-9a-f]+//; s/^ //'
-  exit
+if [[ -n ${WAYPOST_PROGRAM:-} ]]; then
+  exec "$WAYPOST_PROGRAM" edge keys --secret-stdin
 fi
-
-# derive NAME DIGITS
-derive() {
-  printf 'waypost key %s' "$1" | openssl dgst -sha256 -hmac "$secret" -r | cut -c "1-$2"
-}
-
-printf 'check:%s cookie:%s origin:%s sticky:%s\n' \
-  "$(derive check 32)" "$(derive cookie 64)" "$(derive origin 64)" "$(derive sticky 32)"
+exec cargo run --quiet --release --package waypost-native \
+  --manifest-path "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml" -- edge keys --secret-stdin

@@ -84,7 +84,7 @@ cargo build "${locked[@]}" "${packages[@]}" --package waypost-native \
 # A copy: other steps build the same program without AWS.
 mkdir -p target/aws
 cp "${CARGO_TARGET_DIR:-target}/debug/waypost" target/aws/waypost
-export WAYPOST_AWS_BINARY=$repo/target/aws/waypost
+export WAYPOST_AWS_BINARY=$repo/target/aws/waypost WAYPOST_PROGRAM=$repo/target/aws/waypost
 export WAYPOST_AWS_SCHEMA=${CARGO_TARGET_DIR:-$repo/target}/debug/examples/schema
 
 say "reading the translated templates"

@@ -7,6 +7,7 @@ use waypost_aws::secrets;
 use waypost_aws::store::AwsStore;
 use waypost_host::keys::Keys;
 use waypost_host::settings::{Settings, Strings};
+use waypost_service::keys::AdminKey;
 use waypost_service::seal::SealKeys;
 use waypost_service::seams::StoreError;
 
@@ -96,7 +97,10 @@ pub async fn start(environment: &impl Strings) -> Result<Started, StartError> {
     let seal_keys =
         seal_keys.transpose().map_err(|fault| unusable("WAYPOST_SEAL_KEYS_SECRET", &fault))?;
     if let Some(key) = optional("admin_key_secret").await? {
-        settings.admin_key = Some(key.trim().to_owned());
+        let key = key.trim();
+        // A key that would not do must be told, not left out.
+        AdminKey::new(key).map_err(|fault| unusable("WAYPOST_ADMIN_KEY_SECRET", &fault))?;
+        settings.admin_key = Some(key.to_owned());
     }
     let store = AwsStore::new(clients, names).sealed_with(seal_keys);
     Ok(Started { settings, keys, store })
