@@ -29,7 +29,7 @@ pub(crate) struct Answer {
 /// [`StoreFault::Unexpected`] if this process has no TLS.
 pub(crate) fn client() -> Result<Client, StoreFault> {
     // A process has one kind of cryptography; whoever is first chooses the same.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)

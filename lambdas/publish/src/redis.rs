@@ -50,7 +50,7 @@ impl RedisStore {
     /// [`StoreFault::Refused`] for an address that is none.
     pub fn new(name: &str, url: &str, password: Option<&str>) -> Result<Self, StoreFault> {
         // A process has one kind of cryptography; whoever is first chooses the same.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut info: ConnectionInfo = url.into_connection_info().map_err(|error| fault(&error))?;
         if let Some(password) = password {
             let settings = info.redis_settings().clone().set_password(password);
