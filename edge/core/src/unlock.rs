@@ -23,10 +23,7 @@ pub(crate) fn cookie(
     let name = cookie_name(policy, link_id);
     let expires_at = now.seconds().saturating_add(i64::from(policy.unlock_seconds));
     let tag = mac(policy, link_id, password_version, expires_at).finalize().into_bytes();
-    let mut hex = String::with_capacity(64);
-    for byte in tag {
-        hex.push_str(&format!("{byte:02x}"));
-    }
+    let hex = hex::encode(tag);
     let secure = if policy.https { "; Secure" } else { "" };
     let max_age = policy.unlock_seconds;
     format!("{name}={expires_at}.{hex}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
@@ -56,7 +53,7 @@ fn is_valid(policy: &Policy, value: &str, id: u64, password_version: u32, now: T
         return false;
     };
     let mut tag = [0; 32];
-    if now.seconds() >= expires_at || !unhex(hex, &mut tag) {
+    if now.seconds() >= expires_at || hex::decode_to_slice(hex, &mut tag).is_err() {
         return false;
     }
     // Compares in constant time.
@@ -85,17 +82,4 @@ fn mac(policy: &Policy, link_id: u64, password_version: u32, expires_at: i64) ->
     mac.update(&password_version.to_le_bytes());
     mac.update(&expires_at.to_le_bytes());
     mac
-}
-
-fn unhex(hex: &str, to: &mut [u8; 32]) -> bool {
-    if hex.len() != 64 {
-        return false;
-    }
-    for (pair, byte) in hex.as_bytes().chunks_exact(2).zip(to) {
-        match crate::route::escaped(pair[0], pair[1]) {
-            Some(value) => *byte = value,
-            None => return false,
-        }
-    }
-    true
 }

@@ -3,8 +3,6 @@
 //! Our own because of what it weighs: AWS's crate would be two fifths of the Worker's module. It is
 //! what the tests hold this one to.
 
-use std::fmt::Write;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use waypost_wire::time::Timestamp;
@@ -35,18 +33,18 @@ pub(crate) fn sign(
     all.push((target.0, target.1.to_owned()));
     let names = all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
     let lines: String = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let request = format!("POST\n/\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)));
+    let request = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(Sha256::digest(body)));
     let scope = format!("{}/{}/{SERVICE}/aws4_request", time.short(), queue.region);
     let text = format!(
         "{ALGORITHM}\n{}\n{scope}\n{}",
         time.long(),
-        hex(&Sha256::digest(request.as_bytes()))
+        hex::encode(Sha256::digest(request.as_bytes()))
     );
     let secret = format!("AWS4{}", queue.secret_access_key);
     let key = [&*time.short(), &*queue.region, SERVICE, "aws4_request"]
         .iter()
         .fold(secret.into_bytes(), |key, part| mac(&key, part.as_bytes()));
-    let signature = hex(&mac(&key, text.as_bytes()));
+    let signature = hex::encode(mac(&key, text.as_bytes()));
     let credential = format!("{}/{scope}", queue.access_key_id);
     let authorization = format!(
         "{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
@@ -63,13 +61,6 @@ fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&none));
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A time in the calendar.

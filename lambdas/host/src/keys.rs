@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hex::FromHex;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -60,14 +61,14 @@ impl Keys {
 
     /// One line with all of them; [`Keys::read`] reads it.
     pub fn to_line(&self) -> String {
-        let sequence = hex(&self.sequence);
+        let sequence = hex::encode(self.sequence);
         format!("{} sequence:{sequence}", self.to_edge_line())
     }
 
     /// The line that edges are given: without what only codes are made with.
     pub fn to_edge_line(&self) -> String {
-        let [check, sticky] = [self.check, self.sticky].map(|key| hex(&key));
-        let [cookie, origin] = [self.cookie, self.origin].map(|key| hex(&key));
+        let [check, sticky] = [self.check, self.sticky].map(hex::encode);
+        let [cookie, origin] = [self.cookie, self.origin].map(hex::encode);
         format!("check:{check} cookie:{cookie} origin:{origin} sticky:{sticky}")
     }
 
@@ -102,11 +103,11 @@ impl Keys {
         };
         (words.len() == 5).then_some(())?;
         Some(Self {
-            check: unhex(value("check")?)?,
-            cookie: unhex(value("cookie")?)?,
-            origin: unhex(value("origin")?)?,
-            sequence: unhex(value("sequence")?)?,
-            sticky: unhex(value("sticky")?)?,
+            check: FromHex::from_hex(value("check")?).ok()?,
+            cookie: FromHex::from_hex(value("cookie")?).ok()?,
+            origin: FromHex::from_hex(value("origin")?).ok()?,
+            sequence: FromHex::from_hex(value("sequence")?).ok()?,
+            sticky: FromHex::from_hex(value("sticky")?).ok()?,
         })
     }
 }
@@ -115,19 +116,6 @@ fn half(bytes: [u8; 32]) -> [u8; 16] {
     let mut first = [0; 16];
     first.copy_from_slice(&bytes[..16]);
     first
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    (text.len() == 2 * N && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())?;
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -140,9 +128,9 @@ mod tests {
     fn a_secret_gives_the_same_keys_for_ever() {
         let keys = Keys::read(SECRET).expect("a secret");
         // OpenSSL: printf 'waypost key check' | openssl dgst -sha256 -hmac 0123...xyz
-        assert_eq!(hex(&keys.check), CHECK);
+        assert_eq!(hex::encode(keys.check), CHECK);
         assert_eq!(Keys::read(&format!(" {SECRET}\n")), Ok(keys.clone()));
-        let all = [hex(&keys.check), hex(&keys.sequence), hex(&keys.sticky)];
+        let all = [hex::encode(keys.check), hex::encode(keys.sequence), hex::encode(keys.sticky)];
         assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
         assert_ne!(keys.cookie, keys.origin);
         assert_ne!(Keys::read(&SECRET.replace('0', "1")), Ok(keys));

@@ -214,10 +214,10 @@ impl Parser<'_> {
         for word in text.split_ascii_whitespace() {
             let (key, hex) = word.split_once(':').unwrap_or((word, ""));
             let is_read = match key {
-                "check" => unhex(hex, &mut keys.check),
-                "cookie" => unhex(hex, &mut keys.cookie),
-                "origin" => unhex(hex, &mut keys.origin),
-                "sticky" => unhex(hex, &mut keys.sticky),
+                "check" => hex::decode_to_slice(hex, &mut keys.check).is_ok(),
+                "cookie" => hex::decode_to_slice(hex, &mut keys.cookie).is_ok(),
+                "origin" => hex::decode_to_slice(hex, &mut keys.origin).is_ok(),
+                "sticky" => hex::decode_to_slice(hex, &mut keys.sticky).is_ok(),
                 _ => false,
             };
             missing.retain(|known| !is_read || *known != key);
@@ -239,20 +239,6 @@ struct Keys {
     cookie: [u8; 32],
     origin: [u8; 32],
     sticky: [u8; 16],
-}
-
-fn unhex(hex: &str, to: &mut [u8]) -> bool {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    if hex.len() != 2 * to.len() {
-        return false;
-    }
-    for (pair, byte) in hex.as_bytes().chunks_exact(2).zip(to) {
-        match (digit(pair[0]), digit(pair[1])) {
-            (Some(high), Some(low)) => *byte = high << 4 | low,
-            _ => return false,
-        }
-    }
-    true
 }
 
 fn base_url(text: &str, has_path: bool) -> Option<String> {

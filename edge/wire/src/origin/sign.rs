@@ -9,6 +9,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use hex::FromHex;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -55,7 +56,7 @@ impl OriginKey {
     pub fn sign_question(&self, path: &str, body: &[u8], now: Timestamp) -> (String, QuestionMac) {
         let seconds = now.seconds();
         let mac = self.question(path, body, seconds).finalize().into_bytes().into();
-        (format!("t={seconds},s={}", hex(&mac)), QuestionMac(mac))
+        (format!("t={seconds},s={}", hex::encode(mac)), QuestionMac(mac))
     }
 
     /// Checks a question's header.
@@ -74,7 +75,7 @@ impl OriginKey {
             .and_then(|rest| rest.split_once(",s="))
             .ok_or(SignatureFault::Malformed)?;
         let seconds: i64 = time.parse().map_err(|_| SignatureFault::Malformed)?;
-        let tag = unhex(tag).ok_or(SignatureFault::Malformed)?;
+        let tag = <[u8; 32]>::from_hex(tag).map_err(|_| SignatureFault::Malformed)?;
         // The signature first: the clock of somebody without the key is nobody's business.
         self.question(path, body, seconds).verify_slice(&tag).map_err(|_| SignatureFault::Wrong)?;
         match now.seconds().abs_diff(seconds) <= SKEW_MAX_SECONDS.unsigned_abs() {
@@ -85,8 +86,8 @@ impl OriginKey {
 
     /// The header of an answer.
     pub fn sign_answer(&self, question: &QuestionMac, status: u16, body: &[u8]) -> String {
-        let mac = self.answer(question, status, body).finalize().into_bytes().into();
-        format!("s={}", hex(&mac))
+        let mac = self.answer(question, status, body).finalize().into_bytes();
+        format!("s={}", hex::encode(mac))
     }
 
     /// Whether an answer is the origin's, and to this question.
@@ -97,7 +98,7 @@ impl OriginKey {
         status: u16,
         body: &[u8],
     ) -> bool {
-        let tag = header.strip_prefix("s=").and_then(unhex);
+        let tag = header.strip_prefix("s=").and_then(|tag| <[u8; 32]>::from_hex(tag).ok());
         tag.is_some_and(|tag| self.answer(question, status, body).verify_slice(&tag).is_ok())
     }
 
@@ -125,20 +126,4 @@ impl OriginKey {
         // HMAC takes keys of every length.
         Hmac::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&none))
     }
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let mut bytes = [0; 32];
-    for (pair, byte) in digits.chunks_exact(2).zip(&mut bytes) {
-        let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-        *byte = u8::try_from(high? * 16 + low?).ok()?;
-    }
-    Some(bytes)
 }
