@@ -1,6 +1,5 @@
 """Metrics: what alarms and the dashboard read is what functions write."""
 
-import json
 import pathlib
 import re
 import unittest
@@ -30,24 +29,10 @@ def read():
 
 def written(function):
     """Names of metrics that a function's log has for its stack, all with a number."""
-    names = set()
-    for line in world().stack.logs(function.capitalize(), lines=10_000).splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(entry, dict):
-            continue
-        for directive in entry.get("_aws", {}).get("CloudWatchMetrics", []):
-            is_ours = directive["Namespace"] == "Waypost"
-            if not is_ours or directive["Dimensions"] != [["Stack", "Function"]]:
-                continue
-            if (entry["Stack"], entry["Function"]) != (world().stack.name, function):
-                continue
-            for metric in directive["Metrics"]:
-                if isinstance(entry[metric["Name"]], (int, float)):
-                    names.add(metric["Name"])
-    return names
+    lines = world().metrics(function)
+    return {
+        name for line in lines for name, value in line.items() if isinstance(value, (int, float))
+    }
 
 
 class Metrics(unittest.TestCase):

@@ -50,6 +50,24 @@ class Publish(unittest.TestCase):
                 )
                 seen.add(changed)
 
+    def test_a_password_takes_the_open_record_away(self):
+        with driving("a password for a published link", "its record in the store has it"):
+            world().create(slug="locked-later")
+            is_open = wait_for(lambda: self.value("locked-later"), "the record of a new link")
+            body = {"password": "open sesame"}
+            answer = world().call("PATCH", "/api/v1/links/locked-later", body)
+            self.assertEqual(answer.status, 200, answer.text)
+            wait_for(lambda: self.value("locked-later") != is_open, "the record with a password")
+            world().create(slug="locked-first", password="open sesame")
+            wait_for(lambda: self.value("locked-first"), "the record of a link with a password")
+            # Only the same link without its password has the record that was there.
+            answer = world().call("PATCH", "/api/v1/links/locked-later", {"password": None})
+            self.assertEqual(answer.status, 200, answer.text)
+            locked = self.value("locked-later")
+            wait_for(lambda: self.value("locked-later") != locked, "the record without it")
+            failures = [line["ReplicationFailures"] for line in world().metrics("publish")]
+            self.assertEqual(sum(failures), 0, world().stack.logs("Publish"))
+
     def test_puts_many_changes_of_one_link_together(self):
         with driving("20 changes of one link in a row", "the newest is in the store"):
             world().create(slug="often")

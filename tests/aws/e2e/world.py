@@ -59,7 +59,9 @@ class World:
         self.admin_key = self.stack.secret("AdminKeySecretArn")
         # Links that are no longer new when tests of comparing come to them, the last one with ten
         # clicks in a window that is closed; from then on, clicks of that time count as late.
-        links = [self.create(tags=["e2e-settled"]) for _ in range(5)]
+        # The first has a password: its record is sealed in the table.
+        links = [self.create(tags=["e2e-settled"], password="open sesame")]
+        links += [self.create(tags=["e2e-settled"]) for _ in range(4)]
         self.settled = [link["slug"] for link in links]
         self.counted = links[-1]
         began = int(time.time() * 1000) - HOUR_MS
@@ -119,6 +121,29 @@ class World:
         if answer.status != 200:
             raise AssertionError(f"{answer.status} {answer.text}\n{self.stack.logs('Api')}")
         return answer.json
+
+    def metrics(self, function):
+        """The metrics of each line that a function logged for this stack."""
+        found = []
+        for line in self.stack.logs(function.capitalize(), lines=10_000).splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if not isinstance(entry, dict):
+                continue
+            if (entry.get("Stack"), entry.get("Function")) != (self.stack.name, function):
+                continue
+            directives = entry.get("_aws", {}).get("CloudWatchMetrics", [])
+            names = [
+                metric["Name"]
+                for directive in directives
+                if directive["Namespace"] == "Waypost"
+                and directive["Dimensions"] == [["Stack", "Function"]]
+                for metric in directive["Metrics"]
+            ]
+            found.append({name: entry[name] for name in names})
+        return found
 
     def queue(self, output):
         """The messages of a queue, without taking any."""

@@ -44,11 +44,13 @@ MORE = {
         **CLEANUP_QUEUE,
         "WAYPOST_ADMIN_KEY_SECRET": "Storage.AdminKeySecretArn",
         "WAYPOST_CLICKS_QUEUE_URL": "Queues.ClicksQueueUrl",
+        "WAYPOST_API_REQUESTS_PER_MINUTE": "1000",
+        "WAYPOST_API_WRONG_KEYS_PER_QUARTER_HOUR": "100",
     },
     "Cleanup": {**EDGE_KEYS, **SEAL_KEYS, **CLEANUP_QUEUE},
     "Export": {**EDGE_KEYS, **SEAL_KEYS},
-    "Publish": {**EDGE_KEYS, **EDGE_STORES, **CLEANUP_QUEUE},
-    "Reconcile": {**EDGE_KEYS, **EDGE_STORES},
+    "Publish": {**EDGE_KEYS, **SEAL_KEYS, **EDGE_STORES, **CLEANUP_QUEUE},
+    "Reconcile": {**EDGE_KEYS, **SEAL_KEYS, **EDGE_STORES},
     "Rollup": {},
 }
 AT_A_TIME = {"Rollup": 1, "Publish": 1, "Reconcile": 1, "Cleanup": 3}
