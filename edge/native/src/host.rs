@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use waypost_service::links::Host;
+use waypost_service::seams::StoreError;
 
+use crate::limits::Buckets;
 use crate::records::Records;
 use crate::store::Store;
 use waypost_host::ambient::Ambient;
@@ -15,6 +17,8 @@ pub struct NativeHost {
     pub ambient: Ambient,
     /// Links, keys and numbers of clicks.
     pub db: Store,
+    /// How much may be asked of the API.
+    pub limits: Buckets,
     /// The cache.
     pub records: Arc<Records<Ambient>>,
 }
@@ -23,6 +27,7 @@ impl Host for NativeHost {
     type Ambient = Ambient;
     type Counters = Store;
     type Keys = Store;
+    type Limits = Buckets;
     type Links = Store;
     type Records = Records<Ambient>;
 
@@ -38,11 +43,19 @@ impl Host for NativeHost {
         &self.db
     }
 
+    fn limits(&self) -> &Buckets {
+        &self.limits
+    }
+
     fn links(&self) -> &Store {
         &self.db
     }
 
     fn records(&self) -> &Records<Ambient> {
         &self.records
+    }
+
+    async fn machine(&self) -> Result<Option<u16>, StoreError> {
+        self.db.machine(&self.ambient).await
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::civil::Time;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use waypost_service::ambient::{Clock, Entropy};
 use waypost_service::cleanup::{self, Cursor, Options, Report};
@@ -38,8 +37,6 @@ pub struct Jobs {
     pub clicks: Arc<Clicks>,
     /// Time of day of the clean-up, UTC.
     pub cleanup_at: Time,
-    /// Told when this process must end: it cannot tell its ids from another's any more.
-    pub lost: Arc<Notify>,
 }
 
 impl Jobs {
@@ -99,7 +96,6 @@ impl Jobs {
             logged("salts could not be refreshed", self.refresh_salts().await);
         }
         if db.is_shared() {
-            self.hold_machine(now).await;
             return;
         }
         let closed = match self.counting.has_recovered() {
@@ -118,18 +114,6 @@ impl Jobs {
             Err(error) => tracing::warn!(%error, "windows could not be closed"),
         }
         logged("states could not be settled", cleanup::settle_due(&self.service, now).await);
-    }
-
-    /// Of a shared store: stays the only process with its machine number.
-    async fn hold_machine(&self, now: Timestamp) {
-        match self.service.host.db.hold_machine(now).await {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::error!("another process has this one's machine number: it must end");
-                self.lost.notify_one();
-            }
-            Err(error) => tracing::warn!(%error, "the machine number could not be renewed"),
-        }
     }
 
     async fn clean_up(&self, now: Timestamp) {

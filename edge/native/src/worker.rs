@@ -67,7 +67,7 @@ pub async fn start(
     let StoreSettings::DynamoDb(names) = settings.store.clone() else {
         return Err(StartError::NotShared);
     };
-    let (store, keys, settings) = open_store(settings, &ambient).await?;
+    let (store, keys) = open_store(&settings, &ambient).await?;
     let Store::Shared(shared) = store.clone() else {
         return Err(StartError::NotShared);
     };
@@ -169,10 +169,6 @@ impl Worker {
             if is_between(self.settings.cleanup_at, last, now) {
                 logged("the clean-up ended early; the next one goes on", self.clean_up(now).await);
             }
-            logged(
-                "the machine number could not be renewed",
-                self.shared.renew(now).await.map(drop),
-            );
             last = now;
             tokio::time::sleep(TICK).await;
         }

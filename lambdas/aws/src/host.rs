@@ -2,8 +2,10 @@
 
 use waypost_host::ambient::Ambient;
 use waypost_service::links::{Host, RecordSink};
+use waypost_service::seams::StoreError;
 use waypost_wire::key::LinkKey;
 
+use crate::control::own::OwnMachine;
 use crate::store::AwsStore;
 
 /// Tables, and the operating system.
@@ -15,12 +17,14 @@ pub struct AwsHost {
     pub store: AwsStore,
     /// Who is told of records.
     pub records: Untold,
+    /// By what its ids differ from those of others.
+    pub machine: OwnMachine,
 }
 
 impl AwsHost {
-    /// A host over tables.
-    pub const fn new(ambient: Ambient, store: AwsStore) -> Self {
-        Self { ambient, store, records: Untold }
+    /// A host over tables, which has no machine number before it makes an id.
+    pub fn new(ambient: Ambient, store: AwsStore) -> Self {
+        Self { ambient, store, records: Untold, machine: OwnMachine::default() }
     }
 }
 
@@ -37,6 +41,7 @@ impl Host for AwsHost {
     type Ambient = Ambient;
     type Counters = AwsStore;
     type Keys = AwsStore;
+    type Limits = AwsStore;
     type Links = AwsStore;
     type Records = Untold;
 
@@ -52,11 +57,19 @@ impl Host for AwsHost {
         &self.store
     }
 
+    fn limits(&self) -> &AwsStore {
+        &self.store
+    }
+
     fn links(&self) -> &AwsStore {
         &self.store
     }
 
     fn records(&self) -> &Untold {
         &self.records
+    }
+
+    async fn machine(&self) -> Result<Option<u16>, StoreError> {
+        self.machine.number(&self.store, &self.ambient).await.map(Some)
     }
 }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
+use aws_smithy_http_client::Builder;
 use waypost_service::seams::StoreError;
 
 use crate::clients::Clients;
@@ -19,6 +20,7 @@ pub async fn config(endpoint_url: &str) -> SdkConfig {
         .endpoint_url(endpoint_url)
         .region(Region::new("us-east-1"))
         .credentials_provider(credentials)
+        .http_client(Builder::new().build_http())
         .load()
         .await
 }
@@ -91,7 +93,11 @@ fn keys(pk: &str, sk: Option<&str>) -> Result<Vec<KeySchemaElement>, StoreError>
 }
 
 fn index(index: &Index) -> Result<GlobalSecondaryIndex, StoreError> {
-    let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+    let holds: Vec<String> = index.holds.iter().map(ToString::to_string).collect();
+    let kind = if holds.is_empty() { ProjectionType::KeysOnly } else { ProjectionType::Include };
+    let holds = Some(holds).filter(|holds| !holds.is_empty());
+    let projection =
+        Projection::builder().projection_type(kind).set_non_key_attributes(holds).build();
     GlobalSecondaryIndex::builder()
         .index_name(index.name)
         .set_key_schema(Some(keys(index.pk, Some(index.sk))?))

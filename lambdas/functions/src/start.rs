@@ -51,9 +51,9 @@ impl Strings for Environment {
     }
 }
 
-/// Begins to log, as JSON where Lambda is told so.
+/// Begins to log.
 pub fn logs() {
-    lambda_runtime::tracing::init_default_subscriber();
+    crate::logs::start(&Environment);
 }
 
 /// The store alone, for functions that need no keys.
@@ -74,6 +74,17 @@ pub async fn start_store(environment: &impl Strings) -> Result<AwsStore, StartEr
 /// # Errors
 /// See [`StartError`].
 pub async fn start(environment: &impl Strings) -> Result<Started, StartError> {
+    start_with(environment, Clients::from_environment()).await
+}
+
+/// The same, with clients of one's own, which are asked for when the environment is usable.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_with(
+    environment: &impl Strings,
+    clients: impl Future<Output = Clients>,
+) -> Result<Started, StartError> {
     let none = std::collections::BTreeMap::new();
     let read = Settings::read(&none, environment, None);
     let mut faults: Vec<String> = match &read {
@@ -86,17 +97,21 @@ pub async fn start(environment: &impl Strings) -> Result<Started, StartError> {
         Ok(settings) if faults.is_empty() => settings,
         _ => return Err(StartError::Environment(faults)),
     };
-    let clients = Clients::from_environment().await;
+    let clients = clients.await;
     let optional = async |name: &str| match environment.value(name).filter(|id| !id.is_empty()) {
         Some(id) => secrets::read(&clients, &id).await.map(Some),
         None => Ok(None),
     };
-    let keys = Keys::read(&secrets::read(&clients, &keys_secret).await?);
-    let keys = keys.map_err(|fault| unusable("WAYPOST_EDGE_KEYS_SECRET", &fault))?;
-    let seal_keys = optional("seal_keys_secret").await?.map(|text| SealKeys::read(&text));
-    let seal_keys =
-        seal_keys.transpose().map_err(|fault| unusable("WAYPOST_SEAL_KEYS_SECRET", &fault))?;
-    if let Some(key) = optional("admin_key_secret").await? {
+    // All at once: each takes some milliseconds of a cold start.
+    let (keys, seal_keys, admin_key) = tokio::try_join!(
+        secrets::read(&clients, &keys_secret),
+        optional("seal_keys_secret"),
+        optional("admin_key_secret"),
+    )?;
+    let keys = Keys::read(&keys).map_err(|fault| unusable("WAYPOST_EDGE_KEYS_SECRET", &fault))?;
+    let seal_keys = seal_keys.map(|text| SealKeys::read(&text)).transpose();
+    let seal_keys = seal_keys.map_err(|fault| unusable("WAYPOST_SEAL_KEYS_SECRET", &fault))?;
+    if let Some(key) = admin_key {
         let key = key.trim();
         // A key that would not do must be told, not left out.
         AdminKey::new(key).map_err(|fault| unusable("WAYPOST_ADMIN_KEY_SECRET", &fault))?;

@@ -1,19 +1,35 @@
 //! What links and control data make of throttles, of writes that meet, and of answers that are
 //! lost: the store says what happened, or that it does not know.
 
-use waypost_aws::control::bucket::{Rate, Taken};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde_json::json;
+use waypost_aws::calls::{Write, Written};
+use waypost_aws::control::machine::TERMS;
+use waypost_aws::host::AwsHost;
+use waypost_aws::item::{bytes, number, pair, time};
 use waypost_aws::store::AwsStore;
+use waypost_host::ambient::Ambient;
+use waypost_service::ambient::Draws;
+use waypost_service::codes::{Snowflake, Strategy};
 use waypost_service::edge::Gate;
 use waypost_service::keys::{KeyStore, Role};
+use waypost_service::limits::{Limits, Rate, Taken};
+use waypost_service::links::Service;
 use waypost_service::model::{Link, LinkId};
+use waypost_service::problem::{Kind, Problem};
 use waypost_service::seams::{
     Created, Idempotency, LinkStore, ListQuery, StoreError, Updated, Use,
 };
+use waypost_service::testing::{MemoryHost, service};
 use waypost_tests::contracts::links::{NOW, create, deleted, edit, sample, stored};
 use waypost_tests::contracts::ok;
 use waypost_tests_aws::emulator::Emulator;
 use waypost_tests_aws::faults::Fate::{AnswerLost, Cancelled, Refused, RequestLost};
 use waypost_tests_aws::faults::{Fate, Faults};
+use waypost_wire::time::Timestamp;
 
 const TRANSACT: &str = "TransactWriteItems";
 /// Most tries of a write that meets others.
@@ -55,7 +71,7 @@ async fn a_creation_whose_answer_is_lost_has_succeeded() {
     // The SDK repeats the call, and the store knows its token.
     faults.plan(TRANSACT, [AnswerLost]);
     assert_eq!(store.create(&stored(own), Some(&answer()), false, NOW).await, Ok(Created::Created));
-    assert_eq!(faults.calls(), [TRANSACT, TRANSACT]);
+    assert_eq!(faults.sent(), [TRANSACT, TRANSACT]);
 
     // All answers are lost: the items say that it was this creation.
     faults.plan(TRANSACT, thrice(&AnswerLost));
@@ -100,19 +116,19 @@ async fn a_creation_that_meets_others_is_tried_again() {
     faults.plan(TRANSACT, [met.clone(), throttled, met.clone()]);
     let link = stored(sample(1));
     assert_eq!(store.create(&link, None, false, NOW).await, Ok(Created::Created));
-    let calls = faults.calls();
+    let calls = faults.sent();
     assert_eq!(calls.iter().filter(|call| *call == TRANSACT).count(), 4, "{calls:?}");
 
     // Not for ever.
     faults.plan(TRANSACT, vec![met.clone(); TRIES]);
     is_unavailable(store.create(&stored(sample(2)), None, false, NOW).await, "tries");
-    faults.calls();
+    faults.sent();
     // What it met may be the one that takes its slug.
     faults.plan(TRANSACT, [met]);
     let twin = stored(Link { slug: link.link.slug, ..sample(3) });
     let taken = Created::SlugTaken { quarantine_until: None };
     assert_eq!(store.create(&twin, None, false, NOW).await, Ok(taken));
-    assert_eq!(faults.calls().iter().filter(|call| *call == TRANSACT).count(), 1);
+    assert_eq!(faults.sent().iter().filter(|call| *call == TRANSACT).count(), 1);
 }
 
 #[tokio::test]
@@ -135,7 +151,7 @@ async fn throttles_that_last_are_told() {
     // One throttle is not told.
     faults.plan("GetItem", [Refused("ThrottlingException")]);
     assert_eq!(store.link(&link.key).await, Ok(Some(link)));
-    assert_eq!(faults.calls().iter().filter(|call| *call == "GetItem").count(), 2);
+    assert_eq!(faults.sent().iter().filter(|call| *call == "GetItem").count(), 2);
 }
 
 #[tokio::test]
@@ -161,7 +177,7 @@ async fn an_edit_whose_answer_is_lost_has_succeeded() {
     faults.plan("PutItem", vec![Refused("TransactionConflictException"); TRIES]);
     is_unavailable(store.update(&next(5, "e"), 4).await, "tries");
     assert_eq!(store.link(&next(4, "d").key).await, Ok(Some(next(4, "d"))));
-    faults.calls();
+    faults.sent();
 }
 
 #[tokio::test]
@@ -171,7 +187,7 @@ async fn a_purge_whose_answer_is_lost_has_succeeded() {
     faults.plan(TRANSACT, [AnswerLost, Cancelled(vec!["ConditionalCheckFailed", "None", "None"])]);
     assert_eq!(store.purge(dead.link.id, 1).await, Ok(Updated::Updated));
     assert_eq!(store.purge(dead.link.id, 1).await, Ok(Updated::Stale));
-    faults.calls();
+    faults.sent();
 }
 
 #[tokio::test]
@@ -202,6 +218,114 @@ async fn a_lease_whose_answer_is_lost_is_had() {
     ok(store.lease_machine(NOW).await);
 }
 
+/// A control plane whose clock a test sets.
+struct Plane {
+    service: Service<AwsHost>,
+    clock: Arc<AtomicI64>,
+}
+
+impl Plane {
+    fn new(store: &AwsStore) -> Self {
+        let clock = Arc::new(AtomicI64::new(NOW.0));
+        let shown = Arc::clone(&clock);
+        let ambient = Ambient::with_clock(move || Timestamp(shown.load(Ordering::SeqCst)));
+        let base = service(MemoryHost::new(NOW)).expect("a service");
+        let snowflake = || Snowflake::new(0, 0, 5_000).expect("a machine");
+        let host = AwsHost::new(ambient, store.clone());
+        let codes = Strategy::Snowflake(snowflake());
+        let (policy, rules, settings) = (base.policy, base.rules, base.settings);
+        Self { service: Service::new(host, policy, rules, settings, snowflake(), codes), clock }
+    }
+
+    /// Makes a link; answers the number of the machine in its id.
+    async fn create(&self) -> Result<u16, Problem> {
+        let now = Timestamp(self.clock.load(Ordering::SeqCst));
+        let body = json!({ "destination": "https://example.com/" }).to_string();
+        let mut draws = Draws::new(&self.service.host.ambient);
+        let made = self.service.create(body.as_bytes(), None, &mut draws, now).await?;
+        let link: serde_json::Value = serde_json::from_slice(&made.answer).expect("JSON");
+        let id: LinkId = link["id"].as_str().expect("an id").parse().expect("an id");
+        // The code is an id of the same machine.
+        let code: LinkId = made.slug.parse().expect("an id");
+        let machine = |id: LinkId| (id.0 >> 12 & 1_023) as u16;
+        assert_eq!(machine(id), machine(code));
+        Ok(machine(id))
+    }
+
+    fn wait(&self, ms: i64) {
+        self.clock.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_process_takes_a_machine_with_its_first_id_and_not_before() {
+    let (store, faults) = store().await;
+    let plane = Plane::new(&store);
+    // Reading makes no ids.
+    plane.service.list(&ListQuery { limit: 1, ..ListQuery::default() }, NOW).await.expect("a page");
+    assert!(!faults.sent().contains(&"UpdateItem".to_owned()));
+
+    // No number to be had: that creation fails, reading goes on, and the next one tries again.
+    faults.plan("UpdateItem", thrice(&RequestLost));
+    let problem = plane.create().await.expect_err("no number");
+    assert_eq!((problem.kind, problem.status()), (Kind::Unavailable, 503));
+    assert!(problem.log.is_some_and(|log| log.contains("connection")));
+    assert_eq!(faults.sent(), ["UpdateItem"; 3], "nothing was written");
+    plane.service.list(&ListQuery { limit: 1, ..ListQuery::default() }, NOW).await.expect("a page");
+
+    // Many at once take one.
+    faults.sent();
+    let (one, two, three) = tokio::join!(plane.create(), plane.create(), plane.create());
+    let numbers: BTreeSet<u16> = [one, two, three].map(|made| made.expect("a link")).into();
+    assert_eq!(numbers.len(), 1);
+    let taken = faults.sent().into_iter().filter(|call| call == "UpdateItem").count();
+    assert_eq!(taken, 1);
+    // Processes differ.
+    assert!(!numbers.contains(&Plane::new(&store).create().await.expect("a link")));
+}
+
+#[tokio::test]
+async fn no_id_is_made_with_a_number_whose_lease_has_ended() {
+    let (store, faults) = store().await;
+    let plane = Plane::new(&store);
+    let leases = || faults.sent().into_iter().filter(|call| call == "UpdateItem").count();
+    let first = plane.create().await.expect("a link");
+    assert_eq!(leases(), 1);
+    plane.wait(TERMS.lease_ms / 2);
+    assert_eq!((plane.create().await, leases()), (Ok(first), 0));
+    // It is renewed when half of its time is over; if that fails, there is time to try again.
+    plane.wait(1);
+    faults.plan("UpdateItem", thrice(&RequestLost));
+    assert_eq!((plane.create().await, leases()), (Ok(first), 4), "its code, then its id");
+    assert_eq!((plane.create().await, leases()), (Ok(first), 0));
+    // Its time is over, and nobody says that it may go on.
+    plane.wait(TERMS.lease_ms);
+    faults.plan("UpdateItem", thrice(&RequestLost));
+    let problem = plane.create().await.expect_err("no number");
+    assert_eq!((problem.kind, leases()), (Kind::Unavailable, 3));
+    // Nobody took it meanwhile.
+    assert_eq!((plane.create().await, leases()), (Ok(first), 1));
+
+    // It was frozen for so long that another has its number: it takes another one first.
+    plane.wait(TERMS.lease_ms + TERMS.safe_ms);
+    let mut key = pair("machines", format!("{first:04}"));
+    key.insert("holder".into(), bytes([7; 16]));
+    key.insert("fence".into(), number(9));
+    let until = Timestamp(plane.clock.load(Ordering::SeqCst)).plus_ms(TERMS.lease_ms);
+    key.insert("expires_at".into(), time(until));
+    let put = Write::put(&store.names.control, key).alone(&store).await;
+    assert!(matches!(put, Ok(Written::Done(_))), "{put:?}");
+    let second = plane.create().await.expect("a link");
+    assert_ne!(second, first);
+    assert_eq!(plane.create().await, Ok(second));
+
+    // Given back, it is not used again without being taken again.
+    ok(plane.service.host.machine.end(&store, until).await);
+    leases();
+    plane.create().await.expect("a link");
+    assert_eq!(leases(), 1);
+}
+
 /// A limit that cannot be counted admits nobody.
 #[tokio::test]
 async fn attempts_are_not_admitted_uncounted() {
@@ -214,9 +338,10 @@ async fn attempts_are_not_admitted_uncounted() {
     assert_eq!(store.admits_attempt(&key, Some(1), NOW).await, Ok(true));
     // A lost answer counts twice, never not at all.
     let rate = Rate { capacity: 2, refill: 1, per_ms: 1_000 };
-    assert_eq!(store.take_tokens("a", rate, 1, NOW).await, Ok(Taken::Granted));
+    let granted = Taken::Granted { remaining: 1, full_at: NOW.plus_ms(1_000) };
+    assert_eq!(store.take_tokens("a", rate, 1, NOW).await, Ok(granted));
     faults.plan("UpdateItem", [AnswerLost]);
-    let refused = Taken::Refused { retry_after_ms: 1_000 };
+    let refused = Taken::Refused { retry_after_ms: 1_000, full_at: NOW.plus_ms(2_000) };
     assert_eq!(store.take_tokens("a", rate, 1, NOW).await, Ok(refused));
 }
 
@@ -227,6 +352,7 @@ async fn a_key_whose_answer_is_lost_is_there_once() {
         id: "a".into(),
         name: "n".into(),
         role: Role::Viewer,
+        requests_per_minute: None,
         hash: [1; 32],
         created_at: NOW,
         last_used_at: None,
@@ -250,5 +376,5 @@ async fn a_replaced_link_is_not_taken_for_its_heir() {
     assert_eq!(store.take_use(LinkId(1), 1).await, Ok(Use::Exhausted));
     assert_eq!(store.record(heir.key.as_str(), NOW).await, Ok(Some(heir.record.clone())));
     assert_eq!(store.record("", NOW).await, Ok(None));
-    faults.calls();
+    faults.sent();
 }

@@ -1,7 +1,8 @@
 //! Numbers of Snowflake machines: 10 bits, one for each process that makes ids.
 //!
-//! A process takes a number when it starts, renews it while it works, and makes no id when its
-//! lease has ended: a function that was frozen for an hour takes another one first. A number is
+//! A process takes a number when it makes its first id ([`OwnMachine`](super::own::OwnMachine)),
+//! renews it while it makes more, and makes none when its lease has ended: a function that was frozen
+//! for an hour takes another one first. A number is
 //! given to another process only [`TERMS`]`.safe_ms` after its lease ended, which is more than
 //! clocks differ by and ids run ahead of them (`SnowflakeFault::Wait`). The last net is elsewhere:
 //! an id that a link has is not written twice.

@@ -16,4 +16,5 @@ pub mod bucket;
 mod gate;
 pub mod lease;
 pub mod machine;
+pub mod own;
 pub mod run;

@@ -2,17 +2,16 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use waypost_functions::cleanup::{Work, handle};
-use waypost_functions::serving::Serving;
+use waypost_functions::serving;
 use waypost_functions::start::{Environment, logs, start};
 use waypost_host::ambient::Ambient;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs();
-    let serving = &Serving::new(start(&Environment).await?, Ambient::system());
+    let service = &serving::service(&start(&Environment).await?, Ambient::system())?;
     run(service_fn(async |event: LambdaEvent<Work>| {
-        let api = serving.api().await?;
-        Ok::<_, Error>(handle(&api.service, event.payload, event.context.deadline).await?)
+        Ok::<_, Error>(handle(service, event.payload, event.context.deadline).await?)
     }))
     .await
 }

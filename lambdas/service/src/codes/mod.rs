@@ -70,6 +70,17 @@ pub enum CodeFault {
 }
 
 impl Strategy {
+    /// Makes codes of another machine from here on, if machines have a part in them.
+    ///
+    /// # Errors
+    /// If there is no such machine.
+    pub fn move_to(&mut self, machine: u16) -> Result<(), NoMachine> {
+        match self {
+            Self::Random | Self::Sequence(_) => Ok(()),
+            Self::Snowflake(snowflake) => snowflake.move_to(machine),
+        }
+    }
+
     /// Makes the next candidate. `check` is the key of the domain's check characters, `None` where
     /// the check is off; `now_ms` is Unix time.
     pub fn candidate(

@@ -79,6 +79,24 @@ impl Snowflake {
         Ok(Self { machine, skew_max_ms, last_ms: i64::MIN, sequence: 0 })
     }
 
+    /// Makes ids of another machine from here on: five bits of datacentre, five of worker. They go
+    /// on rising.
+    ///
+    /// # Errors
+    /// If there is no such machine; it stays the one it was.
+    pub fn move_to(&mut self, number: u16) -> Result<(), NoMachine> {
+        let part = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
+        let (datacentre, worker) = (number >> MACHINE_BITS, number & u16::from(MACHINES - 1));
+        let machine = Self::new(part(datacentre), part(worker), self.skew_max_ms)?.machine;
+        if machine != self.machine {
+            self.machine = machine;
+            // Beside the last id's, the next one's machine may be the lower one: not in its
+            // millisecond.
+            self.sequence = SEQUENCE_MAX + 1;
+        }
+        Ok(())
+    }
+
     /// The next id at `now_ms`, Unix time. Ids of one value rise strictly.
     pub fn next(&mut self, now_ms: i64) -> Result<SnowflakeId, SnowflakeFault> {
         let by_ms = self.last_ms.saturating_sub(now_ms);
@@ -151,6 +169,22 @@ mod tests {
             let made = Snowflake::new(datacentre, worker, 0).map(|_| ());
             assert_eq!(made, Err(NoMachine { datacentre, worker }));
         }
+    }
+
+    #[test]
+    fn ids_of_another_machine_go_on_rising() {
+        let mut ids = snowflake(0);
+        let first = ids.next(NOW_MS).expect("an id");
+        assert_eq!(ids.move_to(3 << 5 | 5), Ok(()));
+        assert_eq!(ids.next(NOW_MS), Ok(SnowflakeId(first.0 + 1)), "it is the same machine");
+        assert_eq!(ids.move_to(7), Ok(()));
+        assert_eq!(ids.next(NOW_MS), Err(SnowflakeFault::Wait { ms: 1 }));
+        assert_eq!(ids.next(NOW_MS + 1), Ok(SnowflakeId(1_001 << 22 | 7 << 12)));
+        assert_eq!(ids.move_to(1_024), Err(NoMachine { datacentre: 32, worker: 0 }));
+        assert_eq!(ids.next(NOW_MS + 1), Ok(SnowflakeId(1_001 << 22 | 7 << 12 | 1)));
+        let mut new = snowflake(0);
+        assert_eq!(new.move_to(1_023), Ok(()));
+        assert_eq!(new.next(NOW_MS), Ok(SnowflakeId(1_000 << 22 | 1_023 << 12)));
     }
 
     #[test]

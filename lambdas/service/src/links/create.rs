@@ -157,7 +157,7 @@ impl<H: Host> Service<H> {
         replace: bool,
         now: Timestamp,
     ) -> Result<Outcome, Problem> {
-        let link = Link { id: self.link_id(now)?, version: 1, ..link };
+        let link = Link { id: self.link_id(now).await?, version: 1, ..link };
         let stored = self.compiled(link, now)?;
         let answer = serde_json::to_vec(&self.view(&stored.link, 0, now))
             .map_err(|error| Problem::internal(error.to_string()))?;
@@ -199,6 +199,10 @@ impl<H: Host> Service<H> {
         now: Timestamp,
     ) -> Result<String, Problem> {
         let check = self.rules.domain(domain).and_then(|domain| domain.slug.check.as_ref());
+        if let Some(number) = self.host.machine().await? {
+            let moved = self.locked_codes(|codes| codes.move_to(number));
+            moved.map_err(|fault| Problem::internal(fault.to_string()))?;
+        }
         let mut now_ms = now.0;
         loop {
             let candidate = self.locked_codes(|codes| codes.candidate(check, draws, now_ms));

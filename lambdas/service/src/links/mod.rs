@@ -20,6 +20,7 @@ use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::{Clock, Entropy, Pause};
+use crate::api::ApiLimits;
 use crate::cleanup::Retention;
 use crate::codes::{Snowflake, SnowflakeFault, Strategy};
 use crate::compile::compile;
@@ -27,9 +28,10 @@ use crate::counting::open::OpenWindows;
 use crate::counting::store::CounterStore;
 use crate::draft::{DraftRules, LinkView, ViewFacts};
 use crate::keys::{AdminKey, KeyStore};
+use crate::limits::Limits;
 use crate::model::{Link, LinkId};
 use crate::problem::{Kind, Problem};
-use crate::seams::{LinkStore, StoredLink};
+use crate::seams::{LinkStore, StoreError, StoredLink};
 
 pub use change::{Expected, tombstone};
 pub use create::Creation;
@@ -44,6 +46,8 @@ pub trait Host {
     type Counters: CounterStore;
     /// API keys.
     type Keys: KeyStore;
+    /// Token buckets.
+    type Limits: Limits;
     /// Links.
     type Links: LinkStore;
     /// Who wants to know of new records.
@@ -55,10 +59,21 @@ pub trait Host {
     fn counters(&self) -> &Self::Counters;
     /// API keys.
     fn keys(&self) -> &Self::Keys;
+    /// Token buckets.
+    fn limits(&self) -> &Self::Limits;
     /// Links.
     fn links(&self) -> &Self::Links;
     /// Who wants to know of new records.
     fn records(&self) -> &Self::Records;
+
+    /// The number of the Snowflake machine that this process is now, where many share a store:
+    /// asked for each id. `None`: the one it was made with is its own for ever.
+    ///
+    /// # Errors
+    /// If there is none to be had: then no id can be made, and nothing else is affected.
+    fn machine(&self) -> impl Future<Output = Result<Option<u16>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// Told of every record that was written, after the write is durable. Calls for one key may come
@@ -75,6 +90,8 @@ pub trait RecordSink {
 pub struct Settings {
     /// The admin key given by setting.
     pub admin_key: Option<AdminKey>,
+    /// How much may be asked of the API.
+    pub api_limits: ApiLimits,
     /// How long things are kept.
     pub retention: Retention,
     /// Most writes of a cleanup per second.
@@ -107,7 +124,8 @@ pub struct Service<H> {
 const WRITE_ATTEMPTS: usize = 8;
 
 impl<H: Host> Service<H> {
-    /// The control plane on `host`. `ids` numbers links; no two processes share its machine.
+    /// The control plane on `host`. `ids` numbers links; no two processes share its machine, unless
+    /// the host says which it is ([`Host::machine`]).
     pub fn new(
         host: H,
         policy: Policy,
@@ -159,8 +177,12 @@ impl<H: Host> Service<H> {
     /// A new id. The time of a request stands still while others take ids, so what the generator
     /// asks to wait is added to it instead: its ids stay unique and ahead of the clock by no more
     /// than the skew it tolerates.
-    fn link_id(&self, now: Timestamp) -> Result<LinkId, Problem> {
+    async fn link_id(&self, now: Timestamp) -> Result<LinkId, Problem> {
+        let machine = self.host.machine().await?;
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = machine {
+            ids.move_to(number).map_err(|fault| Problem::internal(fault.to_string()))?;
+        }
         let mut now_ms = now.0;
         loop {
             match ids.next(now_ms) {

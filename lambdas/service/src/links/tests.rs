@@ -95,9 +95,9 @@ fn sequence_codes_come_from_leased_blocks() {
 fn ids_rise_even_if_time_stands_still_or_goes_back_a_little() {
     let service = tested();
     let ids: Vec<LinkId> =
-        (0..10_000).map(|n| service.link_id(NOW.plus_ms(-(n % 7))).unwrap()).collect();
+        (0..10_000).map(|n| block_on(service.link_id(NOW.plus_ms(-(n % 7)))).unwrap()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
-    let problem = service.link_id(NOW.plus_ms(-60_000)).unwrap_err();
+    let problem = block_on(service.link_id(NOW.plus_ms(-60_000))).unwrap_err();
     assert_eq!((problem.kind, problem.retry_after_seconds), (Kind::Unavailable, Some(60)));
 }
 
