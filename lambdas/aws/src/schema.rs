@@ -43,8 +43,8 @@ pub struct Table {
     pub name: &'static str,
     /// Whether items have a sort key `sk` beside `pk`. Both are texts.
     pub has_sort_key: bool,
-    /// Secondary indices; all hold keys only, so that what is read through them is read anew from
-    /// the table and is current.
+    /// Secondary indices. What is read through them is read anew from the table and is current, but
+    /// for what an index holds beside keys.
     pub indices: &'static [Index],
     /// Whether every change is told, with the item before and after it.
     pub has_stream: bool,
@@ -61,11 +61,17 @@ pub struct Index {
     pub pk: &'static str,
     /// Its sort key.
     pub sk: &'static str,
+    /// Attributes that it holds beside the keys: for whoever walks it so often that reading the
+    /// items would cost, and can do with what was so a moment ago.
+    pub holds: &'static [&'static str],
 }
 
 const fn by(name: &'static str, sk: &'static str) -> Index {
-    Index { name, pk: "shard", sk }
+    Index { name, pk: "shard", sk, holds: &[] }
 }
+
+/// What is told of a change, beside its key, id and time, which are in the keys.
+const OF_CHANGES: &[&str] = &["stopped", "version"];
 
 /// The partition of an index that an id belongs to. Ids differ least in their lowest bits, and the
 /// highest move with time, so all of them are mixed (Knuth, "Multiplicative hashing": the odd number
@@ -87,7 +93,7 @@ pub const TABLES: [Table; 3] = [
         has_sort_key: false,
         indices: &[
             by("by_created", "created"),
-            by("by_updated", "updated"),
+            Index { holds: OF_CHANGES, ..by("by_updated", "updated") },
             by("by_expires", "expires"),
             by("by_quarantine_end", "quarantine_end"),
             by("by_recompile", "recompile"),

@@ -1,7 +1,8 @@
 //! Walks of an index: its partitions are read side by side and merged into one order.
 //!
 //! An index follows its table, by less than a second as a rule: an entry may be missing yet or
-//! still be there. Whoever walks reads the items themselves and believes them.
+//! still be there. Whoever walks reads the items themselves and believes them, or can do with what was
+//! so a moment ago.
 
 use std::collections::VecDeque;
 
@@ -12,8 +13,9 @@ use crate::item::{Fields, Item, unavailable};
 use crate::schema::{SHARDS, shards};
 use crate::store::AwsStore;
 
-/// Most entries read from one partition at a time.
-const CHUNK_MAX: usize = 100;
+/// Most entries read from one partition at a time: 100 bytes each as a rule, of the megabyte that a
+/// query answers.
+const CHUNK_MAX: usize = 400;
 
 /// Before every sort key: all of them start with a hex digit.
 pub const LOWEST: &str = "0";
@@ -42,6 +44,8 @@ pub struct Entry {
     pub pk: String,
     /// The second part of that key, in tables that have one.
     pub sk: Option<String>,
+    /// All that the index holds of the item.
+    pub held: Item,
 }
 
 /// A walk that is under way.
@@ -138,11 +142,12 @@ impl Partition {
             .set_exclusive_start_key(start)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = call.send().await.map_err(|error| unavailable(&error))?;
-        for item in answer.items() {
+        for item in answer.items.unwrap_or_default() {
             self.read.push_back(Entry {
                 place: item.text(way.sort_key)?.to_owned(),
                 pk: item.text("pk")?.to_owned(),
                 sk: if item.has("sk") { Some(item.text("sk")?.to_owned()) } else { None },
+                held: item,
             });
         }
         self.rest = match answer.last_evaluated_key {

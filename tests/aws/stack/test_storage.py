@@ -1,7 +1,9 @@
 """Tables, bucket and secrets: nothing is lost, nothing is open, keys are those of the code."""
 
 import json
+import math
 import os
+import re
 import subprocess
 import unittest
 
@@ -38,12 +40,21 @@ def as_schema(name, table):
         "name": name,
         "has_sort_key": "RANGE" in own,
         "indices": [
-            {"name": i["IndexName"], "pk": keys(i)["HASH"], "sk": keys(i)["RANGE"]}
+            {
+                "name": i["IndexName"], "pk": keys(i)["HASH"], "sk": keys(i)["RANGE"],
+                "holds": i["Projection"].get("NonKeyAttributes", []),
+            }
             for i in indices
         ],
         "has_stream": "StreamSpecification" in table,
         "ttl": ttl["AttributeName"] if ttl["Enabled"] else None,
     }
+
+
+def constant(path, name):
+    """A number of milliseconds that the code has."""
+    found = re.search(rf"const {name}: i64 = ([0-9_ *]+);", (REPO / path).read_text())
+    return math.prod(int(factor) for factor in found[1].split("*"))
 
 
 class Tables(unittest.TestCase):
@@ -65,10 +76,13 @@ class Tables(unittest.TestCase):
             defined = {a["AttributeName"]: a["AttributeType"] for a in definitions}
             self.assertEqual(defined, {attribute: "S" for attribute in used}, name)
 
-    def test_indices_hold_keys_only(self):
+    def test_indices_hold_no_more_than_they_say(self):
         for table in self.tables.values():
             for index in table.get("GlobalSecondaryIndexes", []):
-                self.assertEqual(index["Projection"], {"ProjectionType": "KEYS_ONLY"})
+                projection = index["Projection"]
+                holds = projection.pop("NonKeyAttributes", None)
+                kind = "INCLUDE" if holds else "KEYS_ONLY"
+                self.assertEqual(projection, {"ProjectionType": kind})
 
     def test_stream_tells_before_and_after(self):
         stream = self.tables["links"]["StreamSpecification"]
@@ -117,6 +131,8 @@ class Everything(unittest.TestCase):
 
     def test_is_named_by_aws(self):
         # A second stack in the account, or a replaced resource, must not meet a name in use.
+        for name, schedule in production().of("AWS::Scheduler::Schedule").items():
+            self.assertNotIn("Name", schedule, name)
         fixed = ("TableName", "BucketName", "QueueName", "FunctionName", "RoleName", "UserName")
         for name, resource in production().resources.items():
             for property_name in (*fixed, "PolicyName", "TopicName", "AlarmName"):
@@ -153,6 +169,35 @@ class RawClicks(unittest.TestCase):
         self.assertEqual(days, {"raw/": "30", "exports/": 7})
         states = {rule["Status"] for rule in bucket["LifecycleConfiguration"]["Rules"]}
         self.assertEqual(states, {"Enabled"})
+
+    def test_nothing_expires_that_is_still_needed(self):
+        # An object is read when its batches are booked and when their last window closes. Lifecycle
+        # rules know of neither, so what they leave must be ample: all of it, a day for one that is
+        # missing to be found again, and a long weekend until somebody repairs what does not run.
+        needed_ms = 5 * 24 * 60 * 60 * 1000 + sum(
+            constant(path, name)
+            for path, name in (
+                ("lambdas/service/src/counting/window.rs", "WINDOW_MS"),
+                ("lambdas/service/src/counting/window.rs", "GRACE_MS"),
+                ("lambdas/aws/src/counters/inbox.rs", "MISSED_MS"),
+            )
+        )
+        stack = production()
+        fewest_days = stack.parameters["RawRetentionDays"]["MinValue"]
+        self.assertGreaterEqual(fewest_days * 24 * 60 * 60 * 1000, needed_ms)
+        # Rows of batches go by the same number of days, whoever cleans up or answers for them.
+        variable = "WAYPOST_RAW_RETENTION_DAYS"
+        for name in ("Api.ApiFunction", "Upkeep.CleanupFunction"):
+            variables = stack.properties(name)["Environment"]["Variables"]
+            self.assertEqual(variables[variable], "30", name)
+        # No other rule takes what begins alike.
+        rules = stack.properties("Storage.RawBucket")["LifecycleConfiguration"]["Rules"]
+        expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
+        taking = [prefix for prefix in expiring if "raw/".startswith(prefix[:4])]
+        self.assertEqual(taking, ["raw/"])
+        for rule in rules:
+            kinds = set(rule) - {"Id", "Status", "Prefix"}
+            self.assertIn(kinds, ({"ExpirationInDays"}, {"AbortIncompleteMultipartUpload"}))
 
     def test_tls_only(self):
         policy = production().properties("Storage.RawBucketPolicy")["PolicyDocument"]

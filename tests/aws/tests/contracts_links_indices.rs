@@ -71,33 +71,64 @@ async fn a_list_believes_the_table() {
     let next = ListQuery { cursor: ok(store.list(&one, NOW).await).next_cursor, ..query };
     plan_walk(&faults, &before);
     assert_eq!(ok(store.list(&next, NOW).await).links, [first.link]);
-    faults.calls();
+    faults.sent();
 }
 
+/// What edges are told of changes is in the index: no item is read for it.
 #[tokio::test]
-async fn changes_believe_the_table() {
+async fn changes_are_read_from_their_index_alone() {
     let (store, faults) = store().await;
     let first = create(&store, Link { updated_at: NOW, ..sample(1) }).await;
     let second = create(&store, Link { updated_at: NOW, ..sample(2) }).await;
-    let gone = create(&store, deleted(3)).await;
-    let before = [&second, &first, &gone]
-        .map(|link| entry("updated", &place(link.link.updated_at, link.link.id), link));
-    assert_eq!(ok(store.purge(gone.link.id, 1).await), Updated::Updated);
-    let first = edit(&store, &first, |link| {
+    let edited = edit(&store, &first, |link| {
         link.updated_at = NOW.plus_ms(5);
         link.disabled = true;
     })
     .await;
-    plan_walk(&faults, &before);
-    let changed = ok(store.changed(NOW.plus_ms(-1), 9).await);
-    let told: Vec<_> =
-        changed.iter().map(|link| (link.at, link.generation, link.stopped)).collect();
-    let generation = |link: &StoredLink| waypost_wire::record::Generation {
-        link_id: link.link.id.0,
-        version: link.link.version,
+    faults.sent();
+    let told = async || {
+        let changed = ok(store.changed(NOW.plus_ms(-1), 9).await);
+        let told = changed.iter().map(|link| (link.at, link.key.clone(), link.generation));
+        told.zip(changed.iter().map(|link| link.stopped)).collect::<Vec<_>>()
     };
-    let wanted = [(NOW.plus_ms(5), generation(&first), true), (NOW, generation(&second), false)];
-    assert_eq!(told, wanted);
+    let is = |link: &StoredLink, stopped: bool| {
+        let (link_id, version) = (link.link.id.0, link.link.version);
+        let generation = waypost_wire::record::Generation { link_id, version };
+        ((link.link.updated_at, link.key.clone(), generation), stopped)
+    };
+    let wanted = [is(&edited, true), is(&second, false)];
+    assert_eq!(told().await, wanted);
+    assert_eq!(faults.sent(), ["Query"; SHARDS as usize]);
+
+    // The index shows both places of what was edited: the later one counts.
+    let held = |link: &StoredLink, stopped: bool| {
+        let mut entry = entry("updated", &place(link.link.updated_at, link.link.id), link);
+        entry["version"] = json!({ "N": link.link.version.to_string() });
+        entry["stopped"] = json!({ "BOOL": stopped });
+        entry
+    };
+    plan_walk(&faults, &[held(&edited, true), held(&second, false), held(&first, false)]);
+    assert_eq!(told().await, wanted);
+    // It is behind: what was is told, under the version that it was.
+    plan_walk(&faults, &[held(&second, false), held(&first, false)]);
+    assert_eq!(told().await, [is(&second, false), is(&first, false)]);
+
+    // That is all it holds. The other indices hold keys alone.
+    for (index, mut wanted) in
+        [("by_updated", vec!["stopped", "updated", "version"]), ("by_created", vec!["created"])]
+    {
+        wanted.extend(["pk", "shard"]);
+        wanted.sort_unstable();
+        let call = store.clients.dynamo.query().table_name(&store.names.links).index_name(index);
+        let call = call.key_condition_expression("#shard = :shard");
+        let call = call.expression_attribute_names("#shard", "shard");
+        let shard = waypost_aws::schema::shard(edited.link.id.0);
+        let answer = call.expression_attribute_values(":shard", text(shard)).send().await;
+        let items = answer.expect("an answer").items.unwrap_or_default();
+        let mut names: Vec<&str> = items[0].keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, wanted);
+    }
 }
 
 /// What is not due any more is passed over, and does not end the walk.
@@ -138,7 +169,7 @@ async fn items_left_unread_are_read_again() {
     assert_eq!(ids(&ok(store.list(&query, NOW).await).links), [3, 2, 1]);
     faults.plan("BatchGetItem", (0..10).map(|_| unread()));
     assert!(store.list(&query, NOW).await.is_err());
-    faults.calls();
+    faults.sent();
 }
 
 /// A page ends after a thousand entries without a match, and the next one goes on there.

@@ -17,8 +17,6 @@ use crate::walk::{Entry, HIGHEST, LOWEST, Walk, Way, before, behind};
 const WALK_MAX: usize = 1_000;
 /// Items read at a time.
 const READ_MAX: usize = 100;
-/// Changes read at a time.
-const CHANGES_READ_MAX: usize = 800;
 
 /// A page. Entries come from the index, links from the table: a link is shown as it is, where it
 /// was a moment ago. One that was written since the page before has its place in front of it, and
@@ -115,7 +113,8 @@ fn is_behind(sort: Sort, link: &Link, start: Position) -> bool {
     }
 }
 
-/// What was written last, latest first.
+/// What was written last, latest first, as the index has it: thousands of links, and for each as much
+/// as edges are told. An entry that is outdated names an older version, and nothing else.
 pub(super) async fn changed(
     store: &AwsStore,
     after: Timestamp,
@@ -132,16 +131,16 @@ pub(super) async fn changed(
     let mut walk = Walk::new(store, way, from, HIGHEST.to_owned());
     let (mut changed, mut seen) = (Vec::new(), BTreeSet::new());
     while changed.len() < limit {
-        let entries = walk.next((limit - changed.len()).min(CHANGES_READ_MAX)).await?;
+        let entries = walk.next(limit - changed.len()).await?;
         if entries.is_empty() {
             break;
         }
-        let pks = entries.iter().map(|entry| entry.pk.as_str());
-        let fresh = pks.filter(|pk| !seen.contains(*pk));
-        let items = store.link_items(fresh, Some(row::CHANGED_ATTRIBUTES)).await?;
-        for (pk, item) in items {
-            changed.push(row::changed(&item)?);
-            seen.insert(pk);
+        for entry in entries {
+            // The first is the latest: while an entry moves, it may be met where it was, too.
+            if !seen.contains(&entry.pk) {
+                changed.push(row::changed(&entry.held)?);
+                seen.insert(entry.pk);
+            }
         }
     }
     changed.sort_unstable_by_key(|link: &Changed| Reverse((link.at, link.generation.link_id)));

@@ -4,25 +4,23 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use waypost_service::model::{Link, LinkId};
+use waypost_service::seal::fields::{Fields, Sealing};
+use waypost_service::seal::reseal::Row;
 use waypost_service::seams::{Changed, StoreError, StoredLink};
 use waypost_wire::key::LinkKey;
 use waypost_wire::record::Generation;
 use waypost_wire::time::Timestamp;
 
 use crate::item::{
-    Fields, Item, bytes, damaged, from_sortable, number, sortable, text, time, truth,
+    Fields as _, Item, bytes, damaged, from_sortable, number, sortable, text, time, truth,
 };
 use crate::schema::shard;
-use crate::sealing::Sealing;
+use crate::sealing::nonce;
 
 /// The attribute with the whole link as JSON, sealed if there are keys.
-const DOCUMENT: &str = "link";
+pub(super) const DOCUMENT: &str = "link";
 /// The attribute with the record, sealed if there are keys and the link has a password.
-const RECORD: &str = "record";
-
-/// What [`changed`] reads.
-pub(super) const CHANGED_ATTRIBUTES: &[&str] =
-    &["pk", "link_id", "version", "stopped", "updated_at"];
+pub(super) const RECORD: &str = "record";
 
 /// The item of a link. `write` identifies this writing.
 pub(super) fn item(
@@ -31,14 +29,7 @@ pub(super) fn item(
     sealing: &Sealing,
 ) -> Result<Item, StoreError> {
     let StoredLink { link, key, record, recompile_at } = stored;
-    let document = serde_json::to_vec(link)
-        .map_err(|error| damaged(format!("link {} as JSON: {error}", link.id)))?;
-    let document = sealing.seal(link.id, DOCUMENT, document)?;
-    // Whoever has to know a password should not find in the table where it leads.
-    let record = match link.password_hash {
-        Some(_) => sealing.seal(link.id, RECORD, record.clone())?,
-        None => record.clone(),
-    };
+    let Fields { document, record } = sealing.fields(link, record, &nonce)?;
     let mut item = Item::from(
         [
             ("pk", text(key.as_str())),
@@ -86,25 +77,31 @@ pub(super) fn stored(item: &Item, sealing: &Sealing) -> Result<StoredLink, Store
 
 /// The document in an item.
 pub(super) fn link(item: &Item, sealing: &Sealing) -> Result<Link, StoreError> {
-    let document = sealing.open(id(item)?, DOCUMENT, item.bytes(DOCUMENT)?)?;
-    serde_json::from_slice(&document).map_err(|error| {
-        let key = item.text("pk").unwrap_or("without a key");
-        damaged(format!("link {key:?}: {error}"))
-    })
+    Ok(sealing.document(id(item)?, item.bytes(DOCUMENT)?)?)
 }
 
 /// The record in an item, which has at least it and `link_id`.
 pub(crate) fn record(item: &Item, sealing: &Sealing) -> Result<Vec<u8>, StoreError> {
-    sealing.open(id(item)?, RECORD, item.bytes(RECORD)?)
+    Ok(sealing.record(id(item)?, item.bytes(RECORD)?.to_vec())?)
 }
 
-/// What edges are told of the link in an item.
-pub(super) fn changed(item: &Item) -> Result<Changed, StoreError> {
+/// What lies in an item of a link.
+pub(super) fn raw(item: &Item) -> Result<Row, StoreError> {
+    let fields =
+        Fields { document: item.bytes(DOCUMENT)?.to_vec(), record: item.bytes(RECORD)?.to_vec() };
+    let (key, version) = (item.text("pk")?.to_owned(), item.number("version")?);
+    Ok(Row { id: id(item)?, key, version, fields })
+}
+
+/// What edges are told of a link, from what the index of changes holds of its item.
+pub(super) fn changed(held: &Item) -> Result<Changed, StoreError> {
+    let (at, id) = placed(held.text("updated")?)?;
+    let version = held.number("version")?;
     Ok(Changed {
-        at: item.time("updated_at")?,
-        key: key(item)?,
-        generation: generation(item)?,
-        stopped: item.truth("stopped")?,
+        at,
+        key: key(held)?,
+        generation: Generation { link_id: id.0, version },
+        stopped: held.truth("stopped")?,
     })
 }
 
