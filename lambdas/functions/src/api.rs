@@ -1,10 +1,13 @@
 //! The function behind the HTTP API: everything below `/api/`, the questions of edges, and how the
 //! installation is.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use lambda_http::Body;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt};
 use serde_json::json;
 use waypost_service::ambient::{Clock, Draws};
 use waypost_service::api::{self, Caller};
@@ -15,6 +18,7 @@ use waypost_service::problem::{Kind, Problem};
 use waypost_wire::origin::sign::OriginKey;
 
 use crate::metrics::{Metric, Unit, count, emit};
+use crate::path::restored;
 
 /// About 95 bits: ids of different requests do not meet.
 const REQUEST_ID_CHARS: usize = 16;
@@ -36,16 +40,21 @@ struct Told {
     key_id: Option<String>,
     outcome: Option<&'static str>,
     problem: Option<String>,
+    limit_failed: Option<String>,
 }
 
 impl<H: Host, G: Gate> Api<H, G> {
     /// Answers a request. Never fails: what goes wrong is an answer too.
-    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+        if let Some(uri) = restored(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let ambient = self.service.host.ambient();
         let begun = ambient.now();
         let request_id = Draws::new(ambient).base62(REQUEST_ID_CHARS);
         let method = request.method().clone();
-        let (mut response, told) = self.routed(request.map(whole), &request_id).await;
+        let caller = Caller { request_id: request_id.clone(), client_ip: client_ip(&request) };
+        let (mut response, told) = self.routed(request.map(whole), caller).await;
         if let Ok(value) = HeaderValue::try_from(&request_id) {
             response.headers_mut().insert("x-request-id", value);
         }
@@ -62,13 +71,13 @@ impl<H: Host, G: Gate> Api<H, G> {
             ("key_id", told.key_id.into()),
             ("outcome", told.outcome.into()),
             ("problem", told.problem.into()),
+            ("limit_failed", told.limit_failed.into()),
         ];
         emit("api", &[count("Requests", 1), count("Errors", errors), duration], &properties, now);
         response.map(body)
     }
 
-    async fn routed(&self, request: Request<Bytes>, id: &str) -> (Response<Bytes>, Told) {
-        let caller = Caller { request_id: id.to_owned() };
+    async fn routed(&self, request: Request<Bytes>, caller: Caller) -> (Response<Bytes>, Told) {
         let path = request.uri().path();
         if path == "/health" {
             return (self.health().await, Told { route: "/health", ..Told::default() });
@@ -79,19 +88,21 @@ impl<H: Host, G: Gate> Api<H, G> {
             let handled = response.extensions_mut().remove::<edge::Handled>().unwrap_or_default();
             let route = handled.question.unwrap_or("none");
             let outcome = Some(handled.outcome);
-            return (response, Told { route, outcome, key_id: None, problem: handled.log });
+            let problem = handled.log;
+            return (response, Told { route, outcome, problem, ..Told::default() });
         }
         if path == "/api" || path.starts_with("/api/") {
             let mut response = api::handle(&self.service, request, caller).await;
             let handled = response.extensions_mut().remove::<api::Handled>().unwrap_or_default();
             let route = handled.route.unwrap_or("none");
-            let told = Told { route, key_id: handled.key_id, outcome: None, problem: handled.log };
+            let api::Handled { key_id, log: problem, limit_failed, .. } = handled;
+            let told = Told { route, key_id, outcome: None, problem, limit_failed };
             return (response, told);
         }
         let detail = "there is nothing here: the API is below /api/v1, and links are followed at \
                       the edge";
         let problem = Problem::new(Kind::NotFound, detail);
-        let json = problem.to_json(id);
+        let json = problem.to_json(&caller.request_id);
         let answer = plain(problem.status(), "application/problem+json", json);
         (answer, Told { route: "none", ..Told::default() })
     }
@@ -128,6 +139,17 @@ fn whole(body: Body) -> Bytes {
         Body::Text(text) => text.into(),
         Body::Binary(bytes) => bytes.into(),
         _ => Bytes::new(),
+    }
+}
+
+/// Whom API Gateway heard from: what headers say, clients can make up.
+fn client_ip(request: &Request<Body>) -> Option<u128> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
+        return None;
+    };
+    match context.http.source_ip.as_deref()?.parse().ok()? {
+        IpAddr::V4(v4) => Some(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(v6) => Some(v6.to_bits()),
     }
 }
 

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::{Body, Request};
 use serde_json::{Value, json};
+use waypost_service::api::ApiLimits;
 use waypost_service::counting::inbox::Inbox;
 use waypost_service::edge::Gate;
 use waypost_service::keys::AdminKey;
@@ -81,6 +82,72 @@ async fn a_link_is_created() {
     assert_eq!(link["destination"], "https://example.com/");
     let again = api.answer(request(&event("http-create.json"))).await;
     assert_eq!((again.status().as_u16(), text(again.body())), (201, text(answer.body())));
+}
+
+/// What headers say of a client, the client can have made up.
+#[tokio::test]
+async fn a_client_is_who_api_gateway_heard_from() {
+    let mut api = api();
+    let limits = ApiLimits { requests_per_minute: 0, wrong_keys_per_quarter_hour: 2 };
+    api.service.settings.api_limits = limits;
+    let right = event("http-create.json");
+    let wrong = right.replace("an-admin-key", "no-admin-key");
+    let (ip, header) = (r#""sourceIp": "203.0.113.9""#, r#""x-forwarded-for": "203.0.113.9""#);
+    assert!(wrong.contains(ip) && wrong.contains(header));
+    let from = |event: &str, source: &str, forwarded: &str| {
+        let event = event.replace(ip, &format!(r#""sourceIp": "{source}""#));
+        event.replace(header, &format!(r#""x-forwarded-for": "{forwarded}""#))
+    };
+    for (event, source, forwarded, status) in [
+        (&wrong, "203.0.113.9", "192.0.2.1", 401),
+        (&wrong, "203.0.113.9", "192.0.2.2", 401),
+        (&wrong, "203.0.113.9", "192.0.2.3", 429),
+        (&right, "203.0.113.9", "192.0.2.4", 429),
+        (&right, "203.0.113.8", "203.0.113.9", 201),
+        (&wrong, "2001:db8::1", "192.0.2.1", 401),
+        (&wrong, "2001:db8::2", "192.0.2.1", 401),
+        (&right, "2001:db8::3", "192.0.2.1", 429),
+        (&right, "2001:db8:0:1::1", "192.0.2.1", 201),
+    ] {
+        let answer = api.answer(request(&from(event, source, forwarded))).await;
+        assert_eq!(answer.status(), status, "{source} {forwarded}");
+    }
+}
+
+/// API Gateway decodes the path of a request, function URLs do not.
+#[tokio::test]
+async fn slashes_of_a_slug_may_have_been_decoded_on_the_way() {
+    let api = api();
+    let create = event("http-create.json").replace("hello", "docs/2026");
+    assert_eq!(api.answer(request(&create)).await.status(), 201);
+    let decoded = event("http-slash-decoded.json");
+    let as_asked = event("http-slash-as-asked.json");
+    for event in [&decoded, &as_asked] {
+        let answer = api.answer(request(event)).await;
+        assert_eq!(answer.status(), 200, "{event}");
+        let link: Value = serde_json::from_str(text(answer.body())).expect("JSON");
+        assert_eq!(link["slug"], "docs/2026");
+        let stats = event.replace("docs/2026", "docs/2026/stats").replace("2F2026", "2F2026/stats");
+        let answer = api.answer(request(&stats)).await;
+        let stats: Value = serde_json::from_str(text(answer.body())).expect("JSON");
+        assert_eq!((answer.status().as_u16(), &stats["totals"]["all"]), (200, &json!(0)));
+    }
+    // Whoever has a slug that ends like this escapes it twice; it is seen either way.
+    let create = event("http-create.json").replace("hello", "docs/stats").replace("-1", "-2");
+    assert_eq!(api.answer(request(&create)).await.status(), 201);
+    for path in ["docs%2Fstats", "docs%252Fstats"] {
+        let answer = api.answer(request(&decoded.replace("docs/2026", path))).await;
+        let link: Value = serde_json::from_str(text(answer.body())).expect("JSON");
+        assert_eq!((answer.status().as_u16(), &link["slug"]), (200, &json!("docs/stats")));
+    }
+    let answer = api.answer(request(&decoded.replace("2026", "stats"))).await;
+    assert_eq!(answer.status(), 404, "statistics of docs, which there is not");
+    for event in [&decoded, &as_asked] {
+        let delete = event.replace("\"GET\"", "\"DELETE\"");
+        let status = api.answer(request(&delete)).await.status();
+        assert!(status == 204 || status == 410, "{status}");
+    }
+    assert_eq!(api.answer(request(&decoded)).await.status(), 410);
 }
 
 #[tokio::test]

@@ -48,6 +48,28 @@ class Links(unittest.TestCase):
             self.assertEqual(world().call("GET", "/api/v1/links/life").status, 410)
             self.assertEqual(world().call("GET", "/api/v1/links/never").status, 404)
 
+    def test_a_slug_with_slashes(self):
+        with driving("a link docs/2026, asked for as %2F and as /", "200, 200, 204, 410"):
+            made = world().create(slug="docs/2026")
+            self.assertEqual(made["short_url"], "https://go.example/docs/2026")
+            for path in ("docs%2F2026", "docs%2f2026", "docs/2026", "docs%252F2026"):
+                read = world().call("GET", f"/api/v1/links/{path}")
+                self.assertEqual((read.status, read.json), (200, made), path)
+                stats = world().call("GET", f"/api/v1/links/{path}/stats")
+                self.assertEqual((stats.status, stats.json["totals"]["all"]), (200, 0), path)
+            path = "/api/v1/links/docs%2F2026"
+            changed = world().call("PATCH", path, {"title": "Handbook"}, if_match='"v1"')
+            self.assertEqual((changed.status, changed.json["title"]), (200, "Handbook"))
+            self.assertEqual(world().call("DELETE", path).status, 204)
+            self.assertEqual(world().call("GET", path).status, 410)
+
+    def test_a_slug_that_ends_like_a_resource(self):
+        with driving("a link docs/stats", "as %252F; else it is the statistics of docs"):
+            made = world().create(slug="docs/stats")
+            read = world().call("GET", "/api/v1/links/docs%252Fstats")
+            self.assertEqual((read.status, read.json), (200, made))
+            self.assertEqual(world().call("GET", "/api/v1/links/docs%2Fstats").status, 404)
+
     def test_a_creation_repeated_makes_one_link(self):
         with driving("the same creation three times with an Idempotency-Key", "one link"):
             body = {"destination": "https://www.example.com/once"}
