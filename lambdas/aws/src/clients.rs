@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -51,6 +51,12 @@ impl Clients {
             .load()
             .await;
         Self::of(&config)
+    }
+
+    /// A client of the tables of another region, otherwise the same.
+    pub fn dynamo_in(&self, region: &str) -> aws_sdk_dynamodb::Client {
+        let config = self.dynamo.config().to_builder().region(Region::new(region.to_owned()));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     /// The clients of a configuration.

@@ -198,6 +198,9 @@ impl Words<'_> {
             }
             "dynamodb" => {
                 let region = self.optional("region");
+                if region.as_deref().is_some_and(|region| !is_region(region)) {
+                    problems.push("dynamodb: region is not of the form eu-central-1".to_owned());
+                }
                 let table = self.required(kind, "table", problems)?;
                 Some(StoreKind::DynamoDb { table, region })
             }
@@ -238,6 +241,15 @@ impl Words<'_> {
             }
         }
     }
+}
+
+/// Whether a text has the form of a region's name. It becomes part of the host that is called.
+fn is_region(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let number = parts.next_back().unwrap_or_default();
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && text.len() <= 32 && parts.clone().count() >= 2 && parts.all(is_word)
 }
 
 impl Setting {
@@ -363,6 +375,21 @@ mod tests {
             expected.iter().map(|line| format!("WAYPOST_EDGE_STORES, {line}")).collect();
         assert_eq!(told, expected);
         assert!(!told.iter().any(|line| line.contains("secret@") || line.contains("=secret")));
+    }
+
+    #[test]
+    fn regions_have_their_form() {
+        for region in ["eu-central-1", "us-gov-west-1", "ap-southeast-5", "us-iso-east-10"] {
+            assert!(is_region(region), "{region}");
+        }
+        for region in
+            ["eu", "eu-central", "eu-central-", "-central-1", "EU-Central-1", "eu.central.1", "a-1"]
+        {
+            assert!(!is_region(region), "{region}");
+        }
+        let told = faults("dynamodb table=t region=evil.example/");
+        let problem = "dynamodb: region is not of the form eu-central-1";
+        assert_eq!(told, [format!("WAYPOST_EDGE_STORES, store 1: {problem}")]);
     }
 
     #[test]

@@ -67,12 +67,11 @@ fn table(setting: &Setting, store: &AwsStore) -> Result<EdgeTable, StartError> {
     let StoreKind::DynamoDb { table, region } = &setting.kind else {
         return Err(StoreError::Damaged(format!("{}: no such store", setting.name)).into());
     };
-    let own = std::env::var("AWS_REGION").ok();
-    if region.is_some() && *region != own {
-        let fault = format!("{}: a table of another region is not supported", setting.name);
-        return Err(StartError::Environment(vec![fault]));
-    }
-    Ok(EdgeTable::new(setting.name.clone(), store.clients.dynamo.clone(), table.clone()))
+    let dynamo = match region {
+        None => store.clients.dynamo.clone(),
+        Some(region) => store.clients.dynamo_in(region),
+    };
+    Ok(EdgeTable::new(setting.name.clone(), dynamo, table.clone()))
 }
 
 /// The same call of whichever store it is.
