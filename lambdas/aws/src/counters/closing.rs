@@ -3,12 +3,12 @@
 //! First everything about links is written, some links at a time, each with its rollup, its total
 //! and its last use in one transaction that holds only while the window is open. Readers leave out
 //! rows of open windows and know which part of a total belongs to one. Then one transaction moves
-//! the mark. Ended anywhere, it is done again and comes to the same bytes.
+//! the mark. Ended anywhere, it is done again and comes to the same bytes; what is written already
+//! is only read then, so that a window too large for one run is closed by several.
 
 use std::collections::BTreeSet;
 
-use futures_util::stream;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::future::try_join_all;
 use waypost_service::counting::rollup::{Rollup, Subject};
 use waypost_service::counting::store::{Closed, ClosingWindow};
 use waypost_service::counting::window::{Span, Window};
@@ -19,15 +19,15 @@ use waypost_wire::time::Timestamp;
 use super::parts::Whole;
 use super::rollups::written;
 use super::rows::{Marks, encode_codes, record};
-use super::table::{Action, Outcome, TRANSACTION_MAX, TRANSACTION_MAX_BYTES, TRIES, Values, pause};
+use super::table::{
+    Action, Found, Outcome, TRANSACTION_MAX, TRANSACTION_MAX_BYTES, TRIES, Values, key_of, pause,
+};
 use super::totals::Total;
 use super::{Counters, keys};
 use crate::item::{Fields, Item, bytes, damaged, pair, sortable, text, time};
 
 /// Links of one transaction: three actions each, and one that checks the mark.
 const LINKS: usize = (TRANSACTION_MAX - 1) / 3;
-/// Transactions side by side.
-const SIDE_BY_SIDE: usize = 4;
 /// Subjects in one item of a list: up to ten bytes each.
 const LISTED: usize = 20_000;
 
@@ -68,18 +68,35 @@ impl Counters<'_> {
                 last_click: last_clicks.get(&link).copied(),
             })
             .collect();
-        let staging: Vec<_> = links.chunks(LINKS).map(|links| self.stage(window, links)).collect();
-        let mut staging = stream::iter(staging).buffer_unordered(SIDE_BY_SIDE);
-        while let Some(closed) = staging.try_next().await? {
-            if closed == Closed::Already {
-                return Ok(closed);
-            }
+        let lanes = (0..keys::LANES).map(|lane| self.stage_lane(window, &links, lane));
+        if try_join_all(lanes).await?.contains(&Closed::Already) {
+            return Ok(Closed::Already);
         }
         self.move_mark(closing).await
     }
 
+    /// Writes every so many of the links, one transaction after the other.
+    async fn stage_lane(
+        &self,
+        window: Window,
+        links: &[LinkClosing<'_>],
+        lane: usize,
+    ) -> Result<Closed, StoreError> {
+        for links in links.chunks(LINKS).skip(lane).step_by(keys::LANES) {
+            if self.stage(window, links, lane).await? == Closed::Already {
+                return Ok(Closed::Already);
+            }
+        }
+        Ok(Closed::Closed)
+    }
+
     /// Writes some links, in as many transactions as their bytes need.
-    async fn stage(&self, window: Window, links: &[LinkClosing<'_>]) -> Result<Closed, StoreError> {
+    async fn stage(
+        &self,
+        window: Window,
+        links: &[LinkClosing<'_>],
+        lane: usize,
+    ) -> Result<Closed, StoreError> {
         let mut attempt = 0;
         'again: loop {
             pause(attempt, TRIES, "closing a window").await?;
@@ -88,7 +105,8 @@ impl Counters<'_> {
                 .iter()
                 .flat_map(|closing| [keys::total(closing.link), keys::last_use(closing.link)]);
             let found = self.table.get_all(wanted.collect()).await?;
-            let mut transactions = vec![vec![Marks::is_open(window)]];
+            let found_rows = self.staged_before(window, links, &found).await?;
+            let mut transactions = vec![vec![Marks::is_open(window, lane)]];
             let mut bytes = 0;
             for closing in links {
                 let of = |sk: &str| found.get(&(keys::of_link(closing.link), sk.to_owned()));
@@ -101,11 +119,14 @@ impl Counters<'_> {
                     };
                 };
                 self.table.put_all(parts).await?;
+                if is_written(&actions, &found_rows)? {
+                    continue;
+                }
                 let weight: usize = actions.iter().map(Action::weight).sum();
                 bytes += weight;
                 if TRANSACTION_MAX_BYTES < bytes {
                     bytes = weight;
-                    transactions.push(vec![Marks::is_open(window)]);
+                    transactions.push(vec![Marks::is_open(window, lane)]);
                 }
                 if let Some(last) = transactions.last_mut() {
                     last.extend(actions);
@@ -123,6 +144,27 @@ impl Counters<'_> {
         }
     }
 
+    /// The rows of links whose totals say that somebody was here before.
+    async fn staged_before(
+        &self,
+        window: Window,
+        links: &[LinkClosing<'_>],
+        found: &Found,
+    ) -> Result<Found, StoreError> {
+        let mut rows = Vec::new();
+        for LinkClosing { link, rollup, .. } in links {
+            let total = found.get(&(keys::of_link(*link), "total".to_owned()));
+            if let Some(rollup) = rollup
+                && Total::read(total)?.through == Some(window)
+            {
+                let subject = Subject::Link(*link);
+                let whole = written(subject, window.start(), Span::Window, rollup)?;
+                rows.push(key_of(&whole.item)?);
+            }
+        }
+        self.table.get_all(rows).await
+    }
+
     async fn move_mark(&self, closing: &ClosingWindow) -> Result<Closed, StoreError> {
         let window = closing.window;
         let mut actions = vec![Action::Update {
@@ -131,6 +173,12 @@ impl Counters<'_> {
             condition: Some("attribute_not_exists(#closed_until) OR #closed_until <= :window"),
             values: vec![(":next", time(window.next().start())), (":window", time(window.start()))],
         }];
+        actions.extend((0..keys::LANES).map(|lane| Action::Update {
+            key: keys::lane(lane),
+            update: "SET #closed_until = :next",
+            condition: None,
+            values: vec![(":next", time(window.next().start()))],
+        }));
         for subject in [Subject::Site, Subject::Orphans] {
             if let Some(rollup) = closing.counted.rollups.get(&subject) {
                 let Whole { item, parts } = written(subject, window.start(), Span::Window, rollup)?;
@@ -193,6 +241,18 @@ impl LinkClosing<'_> {
         }
         Ok(Some(Staged { actions, parts }))
     }
+}
+
+/// Whether a link's row is there as it would be written. Then its total and its last use are too:
+/// all come with one transaction.
+fn is_written(actions: &[Action], rows: &Found) -> Result<bool, StoreError> {
+    for action in actions {
+        if let Action::Put { item, condition: None, .. } = action {
+            let name = (item.text("pk")?.to_owned(), item.text("sk")?.to_owned());
+            return Ok(rows.get(&name) == Some(item));
+        }
+    }
+    Ok(false)
 }
 
 /// Moves the last use of a link forward. In the index it moves when the day changes.

@@ -22,6 +22,15 @@ pub(super) fn marks() -> Item {
     pair("counting", "marks")
 }
 
+/// Lanes of [`lane`].
+pub(super) const LANES: usize = 8;
+
+/// What says a second time until where windows are closed, once for each of those who write side by
+/// side: transactions that only check the same item are in each other's way too.
+pub(super) fn lane(number: usize) -> Item {
+    pair("counting", format!("lane#{}", number % LANES))
+}
+
 /// The sums of all sources, and the last row.
 pub(super) fn books() -> Item {
     pair("counting", "books")

@@ -59,10 +59,10 @@ impl Marks {
         Action::Check { key: keys::marks(), condition, values }
     }
 
-    /// Holds as long as `window` is not closed.
-    pub(super) fn is_open(window: Window) -> Action {
+    /// Holds as long as `window` is not closed, for those who write in this lane.
+    pub(super) fn is_open(window: Window, lane: usize) -> Action {
         Action::Check {
-            key: keys::marks(),
+            key: keys::lane(lane),
             condition: "attribute_not_exists(#closed_until) OR #closed_until <= :window",
             values: vec![(":window", time(window.start()))],
         }
