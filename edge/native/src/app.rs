@@ -25,6 +25,7 @@ use waypost_service::problem::{Kind, Problem};
 use waypost_wire::origin::QUESTION_MAX_BYTES;
 
 use crate::edge::Edges;
+use crate::facts::Client;
 use crate::follow::Follow;
 use crate::health::Health;
 use crate::host::NativeHost;
@@ -33,10 +34,6 @@ use crate::server::{Body, Handler};
 
 /// About 95 bits: ids of different requests do not meet.
 const REQUEST_ID_CHARS: usize = 16;
-
-/// Among the extensions of a request to the API.
-#[derive(Clone)]
-struct RequestId(String);
 
 /// The whole program behind the listener.
 pub struct App {
@@ -77,24 +74,27 @@ impl App {
         match request.uri().path() {
             "/health" => (Route::Health, self.health.answer(&self.service).await),
             "/metrics" => {
-                (Route::Metrics, self.health.metrics(&self.service, peer, request.headers()).await)
+                let (trust, headers) = (&self.follow.trust, request.headers());
+                let answer = self.health.metrics(&self.service, peer, trust, headers).await;
+                (Route::Metrics, answer)
             }
             path if path.starts_with(edge::PATH_PREFIX) => (Route::Edge, self.edge(request).await),
             path if path == "/api" || path.starts_with("/api/") => {
-                (Route::Api, self.api(request).await)
+                (Route::Api, self.api(peer, request).await)
             }
             _ => (Route::Follow, self.follow.handle(peer, request).await),
         }
     }
 
-    async fn api(&self, request: Request<Incoming>) -> Response<Body> {
-        let id = RequestId(self.request_id());
+    async fn api(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        let client = Client::of(request.headers(), peer.ip(), &self.follow.trust);
+        let caller = Caller { request_id: self.request_id(), client_ip: Some(client.address) };
         let collected = self.collected(request, BODY_MAX_BYTES).await;
         let mut request = match collected {
             Ok(request) => request,
-            Err(fault) => return fault.answer(Kind::MalformedJson, &id.0),
+            Err(fault) => return fault.answer(Kind::MalformedJson, &caller.request_id),
         };
-        request.extensions_mut().insert(id);
+        request.extensions_mut().insert(caller);
         match self.api.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -211,16 +211,19 @@ fn resume<T>(joined: Result<T, tokio::task::JoinError>) -> T {
 /// Answers one call and logs it: what was called, never with what.
 async fn answer(service: &Service<NativeHost>, request: Request<Bytes>) -> Response<Bytes> {
     let since = Instant::now();
-    let request_id =
-        request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
+    let nobody = || Caller { request_id: String::new(), client_ip: None };
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(nobody);
+    let request_id = caller.request_id.clone();
     let method = request.method().clone();
-    let caller = Caller { request_id: request_id.clone() };
     let mut response = api::handle(service, request, caller).await;
     let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
     let status = response.status().as_u16();
     let duration_ms = since.elapsed().as_secs_f64() * 1_000.0;
     let route = handled.route.unwrap_or("none");
     let key_id = handled.key_id.as_deref().unwrap_or("none");
+    if let Some(problem) = handled.limit_failed {
+        tracing::warn!(request_id, key_id, problem, "a limit could not be asked; it let pass");
+    }
     match handled.log {
         Some(problem) if response.status().is_server_error() => {
             tracing::error!(request_id, %method, route, status, duration_ms, key_id, problem);
@@ -261,6 +264,11 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
             http::header::ETAG,
             http::header::LOCATION,
             http::header::RETRY_AFTER,
+            http::HeaderName::from_static("ratelimit"),
+            http::HeaderName::from_static("ratelimit-policy"),
+            http::HeaderName::from_static("x-ratelimit-limit"),
+            http::HeaderName::from_static("x-ratelimit-remaining"),
+            http::HeaderName::from_static("x-ratelimit-reset"),
             http::HeaderName::from_static("x-request-id"),
         ])
         .max_age(Duration::from_secs(3_600));

@@ -53,7 +53,8 @@ impl Edges {
     /// password takes tens of milliseconds of the calling thread.
     pub async fn answer(&self, request: Request<Bytes>, request_id: String) -> Response<Bytes> {
         let since = Instant::now();
-        let caller = Caller { request_id: request_id.clone() };
+        // Edges are not limited here.
+        let caller = Caller { request_id: request_id.clone(), client_ip: None };
         let mut response = edge::handle(&self.service, self, &self.key, request, caller).await;
         let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
         let Handled { question, outcome, log } = handled;

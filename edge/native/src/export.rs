@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use waypost_host::keys::Keys;
 use waypost_service::edge::state::{CHANGES_WANTED, SPAN_MS, compose};
+use waypost_service::model::LinkId;
+use waypost_service::seal::fields::Sealing;
 use waypost_wire::time::Timestamp;
 
 use crate::backup::open_source;
 use crate::sqlite::changed::changed;
 use crate::sqlite::open::check;
-use crate::sqlite::{FILE_NAME, OpenError, SCHEMA_VERSION, secrets};
+use crate::sqlite::{FILE_NAME, OpenError, SCHEMA_VERSION, seals, secrets};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -53,6 +55,7 @@ pub enum ExportError {
 pub struct Source {
     connection: Connection,
     path: PathBuf,
+    sealing: Sealing,
 }
 
 impl Source {
@@ -64,9 +67,18 @@ impl Source {
         let path = data_directory.join(FILE_NAME);
         let connection = open_source(&path).map_err(|source| OpenError::sqlite(&path, source))?;
         match check(&connection, &path)? {
-            SCHEMA_VERSION => Ok(Self { connection, path }),
+            SCHEMA_VERSION => Ok(Self { connection, path, sealing: Sealing::default() }),
             version => Err(ExportError::Outdated { path, version }),
         }
+    }
+
+    /// Opens sealed records with these keys: an edge reads them as they were.
+    ///
+    /// # Errors
+    /// If the database is sealed with others.
+    pub fn sealed_with(self, sealing: Sealing) -> Result<Self, ExportError> {
+        seals::check(&self.connection, &self.path, &sealing)?;
+        Ok(Self { sealing, ..self })
     }
 
     /// The keys of the installation.
@@ -99,10 +111,14 @@ impl Source {
         after: &str,
         limit: u32,
     ) -> Result<Vec<(String, Vec<u8>)>, ExportError> {
-        const PAGE: &str = "SELECT key, record FROM links WHERE key > ?1 ORDER BY key LIMIT ?2";
+        const PAGE: &str = "SELECT key, record, id FROM links WHERE key > ?1 ORDER BY key LIMIT ?2";
         self.read(|connection| {
             let mut page = connection.prepare_cached(PAGE)?;
-            let rows = page.query_map((after, limit), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows = page.query_map((after, limit), |row| {
+                let id = LinkId(row.get::<_, i64>(2)?.cast_unsigned());
+                let record = self.sealing.record(id, row.get(1)?);
+                Ok((row.get(0)?, record.map_err(|fault| seals::unsealable(&fault))?))
+            })?;
             rows.collect()
         })
     }

@@ -15,6 +15,7 @@ use waypost_service::links::{Host, Service};
 use crate::app::plain;
 use crate::clicks::Clicks;
 use crate::counting::Counting;
+use crate::facts::{Client, Trust};
 use crate::host::NativeHost;
 use crate::metrics::Metrics;
 use crate::server::Body;
@@ -71,13 +72,15 @@ impl Health {
         &self,
         service: &Service<NativeHost>,
         peer: SocketAddr,
+        trust: &Trust,
         headers: &HeaderMap,
     ) -> Response<Body> {
         // Behind a proxy on this machine everybody comes from loopback.
         let is_forwarded =
             ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
         if !peer.ip().to_canonical().is_loopback() || is_forwarded {
-            let allowed = api::authorize(service, headers, Role::Viewer).await;
+            let client_ip = Some(Client::of(headers, peer.ip(), trust).address);
+            let allowed = api::authorize(service, headers, client_ip, Role::Viewer).await;
             if let Err(problem) = allowed {
                 let body = Bytes::from(problem.to_json(""));
                 return plain(problem.status(), "application/problem+json", body);

@@ -18,6 +18,7 @@ pub mod geo;
 pub mod health;
 pub mod host;
 pub mod jobs;
+pub mod limits;
 pub mod logs;
 pub mod metrics;
 pub mod records;

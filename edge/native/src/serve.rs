@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use waypost_service::ambient::{Clock, Draws, Entropy};
 use waypost_service::keys::{self, KeyStore, Role};
 use waypost_service::links::Service;
+use waypost_service::seal::fields::Sealing;
 use waypost_service::seams::StoreError;
 use waypost_shell::cache::CacheLimits;
 use waypost_wire::origin::sign::OriginKey;
@@ -26,6 +27,7 @@ use crate::geo::GeoIp;
 use crate::health::Health;
 use crate::host::NativeHost;
 use crate::jobs::Jobs;
+use crate::limits::Buckets;
 use crate::records::Records;
 use crate::salts::Salts;
 use crate::server::{self, Limits};
@@ -80,9 +82,6 @@ pub enum StartError {
     /// The clock or the machine id is unusable.
     #[error("the settings give no generator of ids: machine_id is out of range")]
     Machine,
-    /// Another node took this one's number while it could not reach the tables.
-    #[error("another process has this one's machine number; start again to get another")]
-    MachineLost,
     /// There is nothing to do for a worker: the one process does everything.
     #[error("a worker works beside nodes that share a store: set store to dynamodb")]
     NotShared,
@@ -130,7 +129,7 @@ pub async fn start(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let journal = prepare(&settings.data_dir)?;
-    let (db, secrets, settings) = open_store(settings, &ambient).await?;
+    let (db, secrets) = open_store(&settings, &ambient).await?;
     let geoip = open_geoip(settings.geoip.as_deref())?;
     let service = control_plane(&settings, &ambient, &db, &secrets)?;
     let source = u64::from_le_bytes(random(&ambient));
@@ -147,7 +146,6 @@ pub async fn start(
         salts: Arc::clone(&salts),
         clicks: Arc::clone(&clicks),
         cleanup_at: settings.cleanup_at,
-        lost: Arc::default(),
     };
     jobs.refresh_salts().await?;
     announce(&settings, &listener, &service).await?;
@@ -175,50 +173,39 @@ pub async fn start(
     let api = Threads::start()?;
     let app = Arc::new(App::new(follow, edges, health, api.handle(), &settings.cors_origins));
     let delivery = tokio::spawn(Arc::clone(&counting).deliver_all(leftovers, batches));
-    let lost = Arc::clone(&jobs.lost);
     let jobs = jobs.spawn(&api.handle());
     let limits = Limits {
         connections_max: settings.connections_max,
         header_timeout: seconds(settings.request_timeout_seconds),
         shutdown_timeout: seconds(settings.shutdown_seconds),
     };
-    let is_lost = std::sync::atomic::AtomicBool::new(false);
-    let ended = async {
-        tokio::select! {
-            () = shutdown => {}
-            () = lost.notified() => is_lost.store(true, std::sync::atomic::Ordering::Relaxed),
-        }
-    };
-    server::run(listener, app, limits, ended).await;
+    server::run(listener, app, limits, shutdown).await;
 
     jobs.abort();
     drain(&clicks, &counting, delivery, limits.shutdown_timeout).await;
     drop(api);
     db.close(ambient.now()).await;
     tracing::info!("stopped");
-    match is_lost.into_inner() {
-        true => Err(StartError::MachineLost),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
-/// The store that the settings name, with the keys of the installation. Among many nodes, this one
-/// has a machine number of its own, which becomes one of the settings.
+/// The store that the settings name, with the keys of the installation.
 pub(crate) async fn open_store(
-    settings: Settings,
+    settings: &Settings,
     ambient: &Ambient,
-) -> Result<(Store, Keys, Settings), StartError> {
-    match settings.store.clone() {
+) -> Result<(Store, Keys), StartError> {
+    match &settings.store {
         StoreSettings::Sqlite => {
-            let db = Db::open(&settings.data_dir.join(FILE_NAME), &DbOptions::default())?;
+            let sealing = Sealing::with(settings.seal_keys.clone());
+            let options = DbOptions { sealing, ..DbOptions::default() };
+            let db = Db::open(&settings.data_dir.join(FILE_NAME), &options)?;
             let keys = db.secrets(ambient).await?;
-            Ok((db.into(), keys, settings))
+            Ok((db.into(), keys))
         }
         #[cfg(feature = "aws")]
         StoreSettings::DynamoDb(shared) => {
-            let joined = crate::shared::Shared::join(&shared, ambient.now()).await?;
-            let settings = Settings { machine_id: joined.machine(), ..settings };
-            Ok((Store::Shared(joined), shared.keys, settings))
+            let joined = crate::shared::Shared::join(shared, settings.seal_keys.clone()).await?;
+            Ok((Store::Shared(joined), shared.keys.clone()))
         }
         #[cfg(not(feature = "aws"))]
         StoreSettings::DynamoDb(_) => Err(StartError::NoAws),
@@ -240,7 +227,7 @@ pub(crate) fn control_plane(
     };
     let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
     Ok(Arc::new(Service::new(
-        NativeHost { ambient: ambient.clone(), db: db.clone(), records },
+        NativeHost { ambient: ambient.clone(), db: db.clone(), limits: Buckets::from(db), records },
         plan::policy(settings, secrets),
         plan::draft_rules(settings, secrets),
         plan::service_settings(settings),

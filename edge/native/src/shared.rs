@@ -1,15 +1,16 @@
 //! Tables and queues that many nodes share.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use waypost_aws::clients::Clients;
-use waypost_aws::control::machine::Machine;
+use waypost_aws::control::own::OwnMachine;
 use waypost_aws::queue::Queue;
 use waypost_aws::schema::Names;
 use waypost_aws::store::AwsStore;
 use waypost_host::settings::SharedStore;
+use waypost_service::ambient::Clock;
+use waypost_service::counting::store::CounterStore;
+use waypost_service::seal::SealKeys;
 use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
@@ -20,49 +21,31 @@ pub struct Shared {
     pub tables: AwsStore,
     /// Where clicks go.
     pub clicks: Queue,
-    /// The Snowflake machine that this node is.
-    machine: Arc<Mutex<Machine>>,
+    /// The Snowflake machine that this node is, once it has made an id.
+    machine: OwnMachine,
 }
 
 impl Shared {
-    /// Finds the tables, and takes a machine among the nodes.
+    /// Finds the tables, whose links are sealed with these keys, if there are any.
     ///
     /// # Errors
-    /// If the tables do not answer, or there is no machine to be had.
-    pub async fn join(settings: &SharedStore, now: Timestamp) -> Result<Self, StoreError> {
-        let clients = Clients::from_environment().await;
-        let clicks = Queue::new(&clients, &settings.clicks_queue_url);
-        let names = Names {
-            links: settings.links_table.clone(),
-            control: settings.control_table.clone(),
-            counters: settings.counters_table.clone(),
-            raw_bucket: settings.raw_bucket.clone(),
-        };
-        let tables = AwsStore::new(clients, names).sealed_with(settings.seal_keys.clone());
-        let machine = Arc::new(Mutex::new(tables.lease_machine(now).await?));
-        Ok(Self { tables, clicks, machine })
+    /// If they do not answer.
+    pub async fn join(
+        settings: &SharedStore,
+        seal_keys: Option<SealKeys>,
+    ) -> Result<Self, StoreError> {
+        let tables = tables(settings, seal_keys).await;
+        let clicks = Queue::new(&tables.clients, &settings.clicks_queue_url);
+        tables.open().await?;
+        Ok(Self { tables, clicks, machine: OwnMachine::default() })
     }
 
-    /// The number of this node's machine.
-    pub fn machine(&self) -> u16 {
-        self.held().number
-    }
-
-    /// Holds on to the machine if it is time to. `false`: another node has it by now, and this one
-    /// must not make ids any more.
+    /// The number of the machine that this node may make ids as now.
     ///
     /// # Errors
-    /// If the tables do not answer; there is time left to try again.
-    pub async fn renew(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let machine = self.held();
-        if !machine.wants_renewal(now) {
-            return Ok(true);
-        }
-        let Some(renewed) = self.tables.renew_machine(&machine, now).await? else {
-            return Ok(false);
-        };
-        *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
-        Ok(true)
+    /// If there is none to be had; whoever asks next tries again.
+    pub async fn machine(&self, clock: &impl Clock) -> Result<u16, StoreError> {
+        self.machine.number(&self.tables, clock).await
     }
 
     /// Puts a batch of clicks into the queue.
@@ -75,12 +58,19 @@ impl Shared {
 
     /// Gives the machine back.
     pub async fn close(&self, now: Timestamp) {
-        if let Err(error) = self.tables.end_machine(&self.held(), now).await {
+        if let Err(error) = self.machine.end(&self.tables, now).await {
             tracing::warn!(%error, "the machine number could not be given back; it ends by itself");
         }
     }
+}
 
-    fn held(&self) -> Machine {
-        *self.machine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The tables that the settings name, whose links are sealed with these keys, if there are any.
+pub(crate) async fn tables(settings: &SharedStore, seal_keys: Option<SealKeys>) -> AwsStore {
+    let names = Names {
+        links: settings.links_table.clone(),
+        control: settings.control_table.clone(),
+        counters: settings.counters_table.clone(),
+        raw_bucket: settings.raw_bucket.clone(),
+    };
+    AwsStore::new(Clients::from_environment().await, names).sealed_with(seal_keys)
 }

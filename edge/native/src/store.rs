@@ -1,6 +1,7 @@
 //! Where links, keys and numbers are: the embedded database of this process, or tables that it
 //! shares with others. Everything that tells them apart is here.
 
+use waypost_service::ambient::Clock;
 use waypost_service::counting::batch::{Admission, ReceivedBatch, StoredBatch};
 use waypost_service::counting::ingest::{IngestError, ingest};
 use waypost_service::counting::rollup::{Subject, Totals};
@@ -10,6 +11,7 @@ use waypost_service::counting::store::{
 use waypost_service::counting::tally::Counted;
 use waypost_service::counting::window::{Span, Window};
 use waypost_service::keys::{ApiKey, KeyStore};
+use waypost_service::limits::attempts::admits;
 use waypost_service::model::LinkId;
 use waypost_service::seams::{
     Changed, Created, Due, Idempotency, LinkStore, ListQuery, Page, StoreError, StoredLink,
@@ -96,10 +98,6 @@ impl Store {
     ///
     /// # Errors
     /// If the store fails.
-    #[cfg_attr(
-        not(feature = "aws"),
-        expect(clippy::unused_async, reason = "a shared store is asked over the network")
-    )]
     pub async fn admits_attempt(
         &self,
         attempts: &Attempts,
@@ -108,7 +106,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Embedded(_) => Ok(attempts.allow(key.as_str(), client_ip, now)),
+            Self::Embedded(_) => admits(attempts, key.as_str(), client_ip, now).await,
             #[cfg(feature = "aws")]
             Self::Shared(shared) => {
                 waypost_service::edge::Gate::admits_attempt(&shared.tables, key, client_ip, now)
@@ -151,11 +149,10 @@ impl Store {
         }
     }
 
-    /// Renews the number by which this process's ids differ from others', if it is time to.
-    /// `false`: somebody else has it, and no more ids must be made.
+    /// The number by which this process's ids differ from others' now; `None` if there are no others.
     ///
     /// # Errors
-    /// If the store fails; there is time left to try again.
+    /// If there is no number to be had; whoever asks next tries again.
     #[cfg_attr(
         not(feature = "aws"),
         expect(
@@ -164,11 +161,11 @@ impl Store {
             reason = "a shared store is asked over the network"
         )
     )]
-    pub async fn hold_machine(&self, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn machine(&self, clock: &impl Clock) -> Result<Option<u16>, StoreError> {
         match self {
-            Self::Embedded(_) => Ok(true),
+            Self::Embedded(_) => Ok(None),
             #[cfg(feature = "aws")]
-            Self::Shared(shared) => shared.renew(now).await,
+            Self::Shared(shared) => shared.machine(clock).await.map(Some),
         }
     }
 
@@ -348,13 +345,18 @@ impl CounterStore for Store {
         on!(self, store => store.compact(into, before, limit))
     }
 
+    async fn delete_hours(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        on!(self, store => store.delete_hours(before, limit))
+    }
+
     async fn read(
         &self,
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError> {
-        on!(self, store => CounterStore::read(store, subject, from, until))
+        on!(self, store => CounterStore::read(store, subject, from, until, by))
     }
 
     async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError> {

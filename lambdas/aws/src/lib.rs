@@ -9,8 +9,6 @@ pub mod clients;
 pub mod control;
 pub mod counters;
 pub mod edge_table;
-#[cfg(feature = "testing")]
-pub mod faults;
 mod files;
 pub mod host;
 pub mod inbox;
@@ -20,9 +18,10 @@ pub mod keys;
 pub mod links;
 pub mod queue;
 pub mod schema;
-pub mod sealing;
+mod sealing;
 pub mod secrets;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tries;
 pub mod walk;

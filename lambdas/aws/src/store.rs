@@ -2,10 +2,10 @@
 //! of its own.
 
 use waypost_service::seal::SealKeys;
+use waypost_service::seal::fields::Sealing;
 
 use crate::clients::Clients;
 use crate::schema::Names;
-use crate::sealing::Sealing;
 
 /// Everything the control plane keeps on AWS. Clones share connections.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 //! system's clock and randomness.
 
 pub mod ambient;
+pub mod key_file;
 pub mod keys;
 pub mod plan;
 pub mod settings;

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use waypost_core::policy::{Domain, Policy, Secrets as PolicySecrets};
+use waypost_service::api::ApiLimits;
 use waypost_service::cleanup::Retention;
 use waypost_service::codes::{Sequence, Snowflake, Strategy};
 use waypost_service::destination::DestinationRules;
@@ -71,6 +72,10 @@ fn check(domain: &DomainSettings, keys: &Keys) -> Option<CheckKey> {
 pub fn service_settings(settings: &Settings) -> ServiceSettings {
     ServiceSettings {
         admin_key: settings.admin_key.as_deref().and_then(|key| AdminKey::new(key).ok()),
+        api_limits: ApiLimits {
+            requests_per_minute: settings.api_requests_per_minute,
+            wrong_keys_per_quarter_hour: settings.api_wrong_keys_per_quarter_hour,
+        },
         retention: Retention {
             expired_grace_days: settings.expired_grace_days,
             unused_after_days: Some(settings.unused_after_days).filter(|days| *days > 0),

@@ -8,6 +8,7 @@ use siphasher::sip::SipHasher24;
 use waypost_wire::time::Timestamp;
 
 use crate::model::{Link, LinkId, LinkState};
+use crate::seal::fields::is_private;
 use crate::seams::{ListQuery, Sort, StoreError};
 
 /// Most links on a page.
@@ -18,13 +19,20 @@ pub const LIMIT_MAX: usize = 100;
 pub struct Filters<'a> {
     query: &'a ListQuery,
     q: Option<String>,
+    text_of: fn(&Link) -> String,
     now: Timestamp,
 }
 
 impl<'a> Filters<'a> {
     /// The filters of a query, with states as they are at `now`.
     pub fn new(query: &'a ListQuery, now: Timestamp) -> Self {
-        Self { query, q: query.q.as_deref().map(fold), now }
+        Self { query, q: query.q.as_deref().map(fold), text_of: searched_text, now }
+    }
+
+    /// The same, with `q` looked for in less of a link.
+    #[must_use]
+    pub fn searching(self, text_of: fn(&Link) -> String) -> Self {
+        Self { text_of, ..self }
     }
 
     /// Whether the link belongs on the list.
@@ -38,16 +46,25 @@ impl<'a> Filters<'a> {
         state_matches
             && domain.as_ref().is_none_or(|domain| link.domain == *domain)
             && tag.as_ref().is_none_or(|tag| link.tags.contains(tag))
-            && self.q.as_ref().is_none_or(|q| searched_text(link).contains(q))
+            && self.q.as_ref().is_none_or(|q| (self.text_of)(link).contains(q))
     }
 }
 
 /// The text that `q` is looked for in, folded. No match reaches from one field into the next.
 pub fn searched_text(link: &Link) -> String {
-    let fields =
-        [Some(&link.slug), Some(&link.destination), link.title.as_ref(), link.notes.as_ref()];
+    text_of(link, [Some(&link.destination), link.title.as_ref(), link.notes.as_ref()])
+}
+
+/// What is left of it where an index must not tell what is sealed: without notes, and without the
+/// destination of a link with a password.
+pub fn open_text(link: &Link) -> String {
+    let destination = Some(&link.destination).filter(|_| !is_private(link));
+    text_of(link, [destination, link.title.as_ref(), None])
+}
+
+fn text_of(link: &Link, fields: [Option<&String>; 3]) -> String {
     let mut text = String::new();
-    for field in fields.into_iter().flatten().chain(&link.tags) {
+    for field in [Some(&link.slug)].into_iter().chain(fields).flatten().chain(&link.tags) {
         text.push_str(&fold(field));
         text.push('\n');
     }

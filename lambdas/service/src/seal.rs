@@ -4,6 +4,13 @@
 //!
 //! A sealed field names its key, so keys can be replaced: new fields are sealed with the first key,
 //! old ones are opened with theirs, and every write of a link seals it anew.
+//!
+//! [`fields`] says what of a link is sealed, for every store alike; [`reseal`] brings all links to
+//! the first key; [`file`] reads and extends files of keys.
+
+pub mod fields;
+pub mod file;
+pub mod reseal;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +24,7 @@ use crate::model::LinkId;
 const VERSION: u8 = 0xe1;
 /// Bytes of the random number that no two fields under a key share. NIST SP 800-38D 8.3 allows
 /// 2^32 random ones a key; a key is to be replaced long before.
-const NONCE_BYTES: usize = 12;
+pub const NONCE_BYTES: usize = 12;
 const HEADER_BYTES: usize = 1 + 4 + NONCE_BYTES;
 
 /// The keys of an installation, by their numbers.
@@ -75,6 +82,21 @@ impl SealKeys {
             current.get_or_insert(number);
         }
         Ok(Self { current: current.ok_or(SealKeysFault)?, keys })
+    }
+
+    /// The number of the key that seals.
+    pub const fn current(&self) -> u32 {
+        self.current
+    }
+
+    /// The numbers of all keys, in their order.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.keys.keys().copied()
+    }
+
+    /// The highest number of a key.
+    pub fn highest(&self) -> u32 {
+        self.keys.last_key_value().map_or(0, |(number, _)| *number)
     }
 
     /// Seals the field `name` of a link; `nonce` is random and used once.

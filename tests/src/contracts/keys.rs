@@ -11,6 +11,7 @@ fn sample(id: &str, hash: u8, created_ms: i64) -> ApiKey {
         id: id.into(),
         name: format!("key \u{1f511} {id}"),
         role: Role::Editor,
+        requests_per_minute: None,
         hash: [hash; 32],
         created_at: Timestamp(created_ms),
         last_used_at: None,
@@ -23,15 +24,18 @@ pub async fn a_key_is_found_by_its_hash(store: &impl KeyStore) {
     let viewer = ApiKey { role: Role::Viewer, ..sample("a", 1, 1) };
     let used = ApiKey {
         role: Role::Admin,
+        requests_per_minute: Some(1_000_000),
         last_used_at: Some(Timestamp(-5)),
         revoked_at: Some(Timestamp(9)),
         ..sample("b", 2, 2)
     };
-    for key in [&viewer, &used] {
+    let endless = ApiKey { requests_per_minute: Some(0), ..sample("c", 4, 3) };
+    for key in [&viewer, &used, &endless] {
         assert_eq!(store.insert_key(key).await, Ok(()));
     }
     assert_eq!(store.key_by_hash(&viewer.hash).await, Ok(Some(viewer)));
     assert_eq!(store.key_by_hash(&used.hash).await, Ok(Some(used)));
+    assert_eq!(store.key_by_hash(&endless.hash).await, Ok(Some(endless)));
     assert_eq!(store.key_by_hash(&[3; 32]).await, Ok(None));
 }
 

@@ -3,7 +3,9 @@
 
 pub mod counters;
 pub mod keys;
+pub mod limits;
 pub mod links;
+pub mod seals;
 
 use std::sync::Barrier;
 use std::thread;

@@ -1,7 +1,8 @@
 //! The API as its callers see it: [`waypost_service::api::handle`] on a host in memory.
 //!
 //! `cases` runs what `tests/cases/api` describes, `races` asks many times at once, and `roles`
-//! tries every method of every resource with every role; `recounting` counts closed hours again.
+//! tries every method of every resource with every role; `recounting` counts closed hours again;
+//! `limits` asks too much.
 #![expect(
     clippy::expect_used,
     reason = "a test that fails by panicking has said what it had to say"
@@ -9,6 +10,7 @@
 
 mod case;
 mod cases;
+mod limits;
 mod matching;
 mod races;
 mod recounting;

@@ -64,13 +64,22 @@ impl World {
         found.unwrap_or_else(|| panic!("{name} is no key"))
     }
 
-    /// Asks the API; the request is known as `r1`.
+    /// Asks the API from somewhere; the request is known as `r1`.
     pub(crate) fn ask(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.ask_from(Some(0xffff_cb00_7101), request)
+    }
+
+    /// Asks the API from an address; the request is known as `r1`.
+    pub(crate) fn ask_from(
+        &self,
+        client_ip: Option<u128>,
+        request: Request<Bytes>,
+    ) -> Response<Bytes> {
         // As a host that spawns the future needs it.
         fn send<T: Send>(future: T) -> T {
             future
         }
-        let caller = Caller { request_id: "r1".to_owned() };
+        let caller = Caller { request_id: "r1".to_owned(), client_ip };
         run(send(handle(&self.service, request, caller)))
     }
 }

@@ -177,13 +177,18 @@ impl CounterStore for Faulty {
         self.call(self.inner.compact(into, before, 2)).await
     }
 
+    async fn delete_hours(&self, before: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+        self.call(self.inner.delete_hours(before, 3)).await
+    }
+
     async fn read(
         &self,
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError> {
-        self.call(self.inner.read(subject, from, until)).await
+        self.call(self.inner.read(subject, from, until, by)).await
     }
 
     async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError> {

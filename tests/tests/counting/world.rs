@@ -235,7 +235,7 @@ impl World {
     /// What a window was closed with is what it stays with.
     fn check_closed_windows(&self) {
         let inner = &self.shared.store.inner;
-        let reading = now_or_never(inner.read(Subject::Site, FIRST, LAST)).expect("it reads");
+        let reading = now_or_never(inner.read(Subject::Site, FIRST, LAST, Span::Hour)).expect("it reads");
         let mut closed = self.shared.closed.borrow_mut();
         for row in reading.rows {
             if row.span == Span::Window {
@@ -324,7 +324,7 @@ impl World {
                 link => Subject::Link(LinkId(link)),
             };
             let (start, end) = (window.start(), window.end());
-            let reading = now_or_never(store.inner.read(subject, start, end)).expect("it reads");
+            let reading = now_or_never(store.inner.read(subject, start, end, Span::Hour)).expect("it reads");
             if let [row] = reading.rows.as_slice()
                 && row.span == Span::Window
             {
@@ -340,7 +340,7 @@ impl World {
 
     fn check_days(&self) -> usize {
         let inner = &self.shared.store.inner;
-        let reading = now_or_never(inner.read(Subject::Site, FIRST, LAST)).expect("it reads");
+        let reading = now_or_never(inner.read(Subject::Site, FIRST, LAST, Span::Hour)).expect("it reads");
         reading.rows.iter().filter(|row| row.span == Span::Day).count()
     }
 }

@@ -5,14 +5,15 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "aws")]
 use super::dlq;
 use super::serve::ServeArgs;
-use super::{backup, cleanup, doctor, edge, import, keys, link, recount, restore, stats};
+use super::{backup, cleanup, doctor, edge, import, keys, link, recount, reseal, restore};
+use super::{seal_keys, stats};
 
 const ABOUT: &str = "\
 Short links on your own domain: create, follow, count, clean up.
 
 Without a command, `waypost` starts the server (see `waypost serve --help` for its settings).
 link, stats, recount, cleanup, import and keys talk to a running server, at --url and with --key;
-backup, restore, doctor and edge work on its data directory.";
+backup, restore, reseal, doctor and edge work on its data directory.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +59,8 @@ pub(super) enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the database
     Restore(restore::RestoreArgs),
+    /// Seal all links with the first key
+    Reseal(Box<reseal::ResealArgs>),
     /// Create links from a CSV file; only tries it unless told otherwise
     Import(import::ImportArgs),
     /// Check a data directory and a running server
@@ -75,6 +78,9 @@ pub(super) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Make keys that links are sealed with at rest
+    #[command(subcommand)]
+    SealKeys(seal_keys::Command),
 }
 
 /// Reads the arguments; the first one is the program's name.

@@ -1,12 +1,14 @@
 //! The settings file, and the data directory for commands that need no other setting.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use waypost_host::settings::{Fault, SETTINGS};
+use waypost_host::settings::{Fault, SETTINGS, Settings};
+use waypost_service::seal::fields::Sealing;
 
 use super::failure::Failure;
 use super::surroundings::Surroundings;
@@ -64,6 +66,9 @@ fn located(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
+/// The settings that say what links are sealed with.
+const SEAL_SETTINGS: [&str; 2] = ["seal_keys", "seal_keys_file"];
+
 /// Which data directory to work on.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DataDirectory {
@@ -80,6 +85,29 @@ impl DataDirectory {
     /// The directory is named on the command line.
     pub(super) const fn is_given(&self) -> bool {
         self.data_dir.is_some()
+    }
+
+    /// What links are sealed with, by the same variables and file as `serve`. Other settings may be
+    /// at fault.
+    pub(super) fn sealing(&self, surroundings: &Surroundings<'_>) -> Result<Sealing, Failure> {
+        let file = read(self.config.as_deref(), surroundings)
+            .map_err(|fault| Failure::Usage(fault.to_string()))?;
+        let file = file.map(|ConfigFile { name, mut table }| {
+            table.retain(|key, _| SEAL_SETTINGS.contains(&key));
+            (name, table)
+        });
+        let value =
+            |key: &str| Some((key.to_owned(), surroundings.variable(&variable(key))?.to_owned()));
+        let environment: BTreeMap<String, String> =
+            SEAL_SETTINGS.into_iter().filter_map(value).collect();
+        let file = file.as_ref().map(|(name, table)| (name.as_str(), table));
+        match Settings::read(&BTreeMap::new(), &environment, file) {
+            Ok(settings) => Ok(Sealing::with(settings.seal_keys)),
+            Err(faults) => {
+                let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
+                Err(Failure::Usage(faults.join("; ")))
+            }
+        }
     }
 
     /// The directory that `serve` would use with the same flag, variables and file. Other settings

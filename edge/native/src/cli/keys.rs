@@ -22,6 +22,7 @@ const CREATE_EXAMPLES: &str = "\
 Examples:
   waypost keys create --name ci --role editor
   waypost keys create --name dashboard
+  waypost keys create --name nightly-import --role editor --requests-per-minute 10000
 
 The key is the whole of standard output, and is never shown again.";
 
@@ -55,6 +56,10 @@ pub(super) struct CreateArgs {
     /// What the key may do
     #[arg(long, default_value = "viewer", value_parser = ["viewer", "editor", "admin"])]
     role: String,
+    /// How many requests may be made with it in a minute, 0 for any number; without, as many as the
+    /// server's setting api_requests_per_minute says
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    requests_per_minute: Option<u32>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -97,8 +102,12 @@ struct NewKey {
 
 fn create(args: &CreateArgs, surroundings: &mut Surroundings<'_>) -> Result<(), Failure> {
     let client = args.remote.client(surroundings)?;
-    let body = json!({"name": args.name, "role": args.role}).to_string().into_bytes();
-    let call = Call { method: "POST", path: &["keys"], body: Some(body), ..Call::default() };
+    let mut body = json!({"name": args.name, "role": args.role});
+    if let Some(limit) = args.requests_per_minute {
+        body["requests_per_minute"] = limit.into();
+    }
+    let body = Some(body.to_string().into_bytes());
+    let call = Call { method: "POST", path: &["keys"], body, ..Call::default() };
     let answer = client.api(&call)?;
     if args.remote.json {
         return surroundings.say(&answer.json());
@@ -118,6 +127,9 @@ struct Key {
     id: String,
     name: String,
     role: String,
+    /// Servers that are older than this program do not say.
+    #[serde(default)]
+    requests_per_minute: Option<u32>,
     created_at: String,
     last_used_at: Option<String>,
     revoked_at: Option<String>,
@@ -132,10 +144,15 @@ fn list(args: &ListArgs, surroundings: &mut Surroundings<'_>) -> Result<(), Fail
     let row = |key: Key| {
         let used = key.last_used_at.unwrap_or_else(|| "never".to_owned());
         let revoked = key.revoked_at.unwrap_or_default();
-        vec![key.id, key.name, key.role, key.created_at, used, revoked]
+        let limit = match key.requests_per_minute {
+            None => "default".to_owned(),
+            Some(0) => "no limit".to_owned(),
+            Some(limit) => limit.to_string(),
+        };
+        vec![key.id, key.name, key.role, limit, key.created_at, used, revoked]
     };
     let rows: Vec<_> = answer.read::<Keys>()?.data.into_iter().map(row).collect();
-    let names = ["id", "name", "role", "created", "last used", "revoked"];
+    let names = ["id", "name", "role", "per minute", "created", "last used", "revoked"];
     surroundings.say(&table::table(&names, &rows))
 }
 

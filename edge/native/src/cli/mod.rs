@@ -21,7 +21,9 @@ mod keys;
 mod link;
 mod progress;
 mod recount;
+mod reseal;
 mod restore;
+mod seal_keys;
 mod serve;
 mod stats;
 mod surroundings;
@@ -84,7 +86,9 @@ fn dispatch(command: Command, surroundings: &mut Surroundings<'_>) -> Result<(),
         Command::Keys(command) => command.run(surroundings),
         Command::Link(command) => command.run(surroundings),
         Command::Recount(args) => args.run(surroundings),
+        Command::Reseal(args) => args.run(surroundings),
         Command::Restore(args) => args.run(surroundings),
+        Command::SealKeys(command) => command.run(surroundings),
         Command::Serve(args) => args.settings(surroundings).map(drop),
         #[cfg(feature = "aws")]
         Command::Worker(args) => args.settings(surroundings).map(drop),

@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 use waypost_service::model::LinkId;
+use waypost_service::seal::fields::Sealing;
 use waypost_service::seams::{Due, StoredLink};
 use waypost_wire::time::Timestamp;
 
@@ -14,6 +15,7 @@ pub(super) fn due(
     until: Timestamp,
     after: Option<(Timestamp, LinkId)>,
     limit: usize,
+    sealing: &Sealing,
 ) -> rusqlite::Result<Vec<(Timestamp, StoredLink)>> {
     let (after_at, after_id) = match after {
         Some((at, id)) => (at.0, row_id(id)?),
@@ -22,29 +24,22 @@ pub(super) fn due(
     let until = until.0;
     let statements = statements(kind);
     let mut due = Vec::new();
+    let mut take = |statement: &str, places: (i64, i64)| -> rusqlite::Result<()> {
+        let room = i64::try_from(limit - due.len()).unwrap_or(i64::MAX);
+        let mut found = connection.prepare_cached(statement)?;
+        let rows = found.query_map((places.0, places.1, room), |row| {
+            Ok((Timestamp(row.get(0)?), stored(row, 1, sealing)?))
+        })?;
+        for row in rows {
+            due.push(row?);
+        }
+        Ok(())
+    };
     if after_at <= until {
-        take(connection, statements.same_time, (after_at, after_id), limit, &mut due)?;
+        take(statements.same_time, (after_at, after_id))?;
     }
-    take(connection, statements.later, (after_at, until), limit, &mut due)?;
+    take(statements.later, (after_at, until))?;
     Ok(due)
-}
-
-fn take(
-    connection: &Connection,
-    statement: &str,
-    places: (i64, i64),
-    limit: usize,
-    due: &mut Vec<(Timestamp, StoredLink)>,
-) -> rusqlite::Result<()> {
-    let room = i64::try_from(limit - due.len()).unwrap_or(i64::MAX);
-    let mut found = connection.prepare_cached(statement)?;
-    let rows = found.query_map((places.0, places.1, room), |row| {
-        Ok((Timestamp(row.get(0)?), stored(row, 1)?))
-    })?;
-    for row in rows {
-        due.push(row?);
-    }
-    Ok(())
 }
 
 /// Two ranges of an index: SQLite does not seek by `(time, id) > (?, ?)` if the id is the rowid,

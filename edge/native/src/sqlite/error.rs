@@ -22,6 +22,11 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
     }
 }
 
+/// What a job could not get of the system, as SQLite says that the disk fails: it may pass.
+pub(crate) fn exhausted(fault: impl Into<String>) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some(fault.into()))
+}
+
 /// What a job found wrong with stored data, as SQLite says that a file is damaged.
 pub(crate) fn damaged(fault: impl Into<String>) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(fault.into()))

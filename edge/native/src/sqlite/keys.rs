@@ -12,16 +12,35 @@ impl KeyStore for Db {
     async fn insert_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         let key = key.clone();
         self.write(move |connection| {
-            let ApiKey { id, name, role, hash, created_at, last_used_at, revoked_at } = key;
+            let ApiKey {
+                id,
+                name,
+                role,
+                requests_per_minute,
+                hash,
+                created_at,
+                last_used_at,
+                revoked_at,
+            } = key;
             let (last_used_at, revoked_at) =
                 (last_used_at.map(|at| at.0), revoked_at.map(|at| at.0));
             connection
                 .prepare_cached(
                     "INSERT INTO api_keys
-                         (id, name, role, hash, created_at, last_used_at, revoked_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                         (id, name, role, requests_per_minute, hash, created_at, last_used_at,
+                          revoked_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )?
-                .execute((id, name, role.name(), hash, created_at.0, last_used_at, revoked_at))?;
+                .execute((
+                    id,
+                    name,
+                    role.name(),
+                    requests_per_minute,
+                    hash,
+                    created_at.0,
+                    last_used_at,
+                    revoked_at,
+                ))?;
             Ok(())
         })
         .await
@@ -31,7 +50,8 @@ impl KeyStore for Db {
         self.read_now(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, name, role, hash, created_at, last_used_at, revoked_at
+                    "SELECT id, name, role, requests_per_minute, hash, created_at, last_used_at,
+                         revoked_at
                      FROM api_keys WHERE hash = ?1",
                 )?
                 .query_row([hash], api_key)
@@ -43,7 +63,8 @@ impl KeyStore for Db {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, name, role, hash, created_at, last_used_at, revoked_at
+                    "SELECT id, name, role, requests_per_minute, hash, created_at, last_used_at,
+                         revoked_at
                      FROM api_keys ORDER BY created_at, id",
                 )?
                 .query_map([], api_key)?
@@ -86,9 +107,10 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         id: row.get(0)?,
         name: row.get(1)?,
         role: Role::from_name(&role).ok_or_else(|| damaged(format!("key role {role:?}")))?,
-        hash: row.get(3)?,
-        created_at: Timestamp(row.get(4)?),
-        last_used_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
-        revoked_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+        requests_per_minute: row.get(3)?,
+        hash: row.get(4)?,
+        created_at: Timestamp(row.get(5)?),
+        last_used_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+        revoked_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
     })
 }

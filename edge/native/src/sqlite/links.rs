@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use waypost_service::model::{Link, LinkId};
+use waypost_service::seal::fields::Sealing;
 use waypost_service::seams::{
     Changed, Created, Due, Idempotency, LinkStore, ListQuery, Page, StoreError, StoredLink,
     Updated, Use,
@@ -11,6 +12,7 @@ use waypost_wire::time::Timestamp;
 
 use super::error::damaged;
 use super::rows::{self, row_id};
+use super::seals::{nonce, unsealable};
 use super::{Db, changed, due, list};
 
 impl LinkStore for Db {
@@ -22,24 +24,25 @@ impl LinkStore for Db {
         now: Timestamp,
     ) -> Result<Created, StoreError> {
         let (link, idempotency) = (link.clone(), idempotency.cloned());
+        let sealing = self.sealing();
         self.write(move |connection| {
-            create(connection, &link, idempotency.as_ref(), replace_deleted, now)
+            create(connection, &sealing, &link, idempotency.as_ref(), replace_deleted, now)
         })
         .await
     }
 
     async fn replay(&self, key: &str, now: Timestamp) -> Result<Option<Idempotency>, StoreError> {
-        self.read_now(|connection| remembered(connection, key, now))
+        self.read_now(|connection| remembered(connection, self.sealing_ref(), key, now))
     }
 
     async fn link(&self, key: &LinkKey) -> Result<Option<StoredLink>, StoreError> {
-        self.read_now(|connection| rows::by_key(connection, key.as_str()))
+        self.read_now(|connection| rows::by_key(connection, key.as_str(), self.sealing_ref()))
     }
 
     async fn link_by_id(&self, id: LinkId) -> Result<Option<StoredLink>, StoreError> {
         // No link has an id that does not fit.
         let Ok(id) = row_id(id) else { return Ok(None) };
-        self.read_now(|connection| rows::by_id(connection, id))
+        self.read_now(|connection| rows::by_id(connection, id, self.sealing_ref()))
     }
 
     async fn update(
@@ -47,12 +50,13 @@ impl LinkStore for Db {
         link: &StoredLink,
         expected_version: u64,
     ) -> Result<Updated, StoreError> {
-        let link = link.clone();
-        self.write(move |connection| update(connection, &link, expected_version)).await
+        let (link, sealing) = (link.clone(), self.sealing());
+        self.write(move |connection| update(connection, &sealing, &link, expected_version)).await
     }
 
     async fn purge(&self, id: LinkId, expected_version: u64) -> Result<Updated, StoreError> {
-        self.write(move |connection| purge(connection, id, expected_version)).await
+        let sealing = self.sealing();
+        self.write(move |connection| purge(connection, &sealing, id, expected_version)).await
     }
 
     async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page, StoreError> {
@@ -66,7 +70,8 @@ impl LinkStore for Db {
         after: Option<(Timestamp, LinkId)>,
         limit: usize,
     ) -> Result<Vec<(Timestamp, StoredLink)>, StoreError> {
-        self.read(move |connection| due::due(connection, kind, until, after, limit)).await
+        let sealing = self.sealing();
+        self.read(move |connection| due::due(connection, kind, until, after, limit, &sealing)).await
     }
 
     async fn changed(&self, after: Timestamp, limit: usize) -> Result<Vec<Changed>, StoreError> {
@@ -74,7 +79,8 @@ impl LinkStore for Db {
     }
 
     async fn settle(&self, id: LinkId, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| settle(connection, row_id(id)?, now)).await
+        let sealing = self.sealing();
+        self.write(move |connection| settle(connection, &sealing, row_id(id)?, now)).await
     }
 
     async fn take_use(&self, id: LinkId, max_clicks: u64) -> Result<Use, StoreError> {
@@ -103,20 +109,22 @@ impl LinkStore for Db {
 
 fn create(
     connection: &Connection,
+    sealing: &Sealing,
     stored: &StoredLink,
     idempotency: Option<&Idempotency>,
     replace_deleted: bool,
     now: Timestamp,
 ) -> rusqlite::Result<Created> {
     if let Some(wanted) = idempotency
-        && let Some(found) = remembered(connection, &wanted.key, now)?
+        && let Some(found) = remembered(connection, sealing, &wanted.key, now)?
     {
         return Ok(Created::Replayed(found));
     }
     if external_id_taken(connection, &stored.link)? {
         return Ok(Created::ExternalIdTaken);
     }
-    if let Some(StoredLink { link: holder, .. }) = rows::by_key(connection, stored.key.as_str())? {
+    let holder = rows::by_key(connection, stored.key.as_str(), sealing)?;
+    if let Some(StoredLink { link: holder, .. }) = holder {
         let deleted = holder.deleted_at.is_some();
         if !(deleted && replace_deleted) {
             let quarantine_until = deleted.then(|| holder.quarantine_until.unwrap_or(now));
@@ -124,31 +132,37 @@ fn create(
         }
         rows::erase(connection, &holder)?;
     }
-    rows::insert(connection, stored)?;
+    rows::insert(connection, stored, sealing)?;
     if let Some(answer) = idempotency {
-        remember(connection, answer)?;
+        remember(connection, sealing, answer)?;
     }
     Ok(Created::Created)
 }
 
 fn update(
     connection: &Connection,
+    sealing: &Sealing,
     stored: &StoredLink,
     expected_version: u64,
 ) -> rusqlite::Result<Updated> {
-    let old = match rows::by_id(connection, row_id(stored.link.id)?)? {
+    let old = match rows::by_id(connection, row_id(stored.link.id)?, sealing)? {
         Some(old) if old.key == stored.key && old.link.version == expected_version => old.link,
         _ => return Ok(Updated::Stale),
     };
     if external_id_taken(connection, &stored.link)? {
         return Ok(Updated::ExternalIdTaken);
     }
-    rows::replace(connection, &old, stored)?;
+    rows::replace(connection, &old, stored, sealing)?;
     Ok(Updated::Updated)
 }
 
-fn purge(connection: &Connection, id: LinkId, expected_version: u64) -> rusqlite::Result<Updated> {
-    let link = match rows::by_id(connection, row_id(id)?)? {
+fn purge(
+    connection: &Connection,
+    sealing: &Sealing,
+    id: LinkId,
+    expected_version: u64,
+) -> rusqlite::Result<Updated> {
+    let link = match rows::by_id(connection, row_id(id)?, sealing)? {
         Some(StoredLink { link, .. })
             if link.version == expected_version && link.deleted_at.is_some() =>
         {
@@ -160,8 +174,14 @@ fn purge(connection: &Connection, id: LinkId, expected_version: u64) -> rusqlite
     Ok(Updated::Updated)
 }
 
-fn settle(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<()> {
-    let Some(StoredLink { link, .. }) = rows::by_id(connection, id)? else { return Ok(()) };
+fn settle(
+    connection: &Connection,
+    sealing: &Sealing,
+    id: i64,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let found = rows::by_id(connection, id, sealing)?;
+    let Some(StoredLink { link, .. }) = found else { return Ok(()) };
     connection
         .prepare_cached("UPDATE links SET state = ?2, next_transition_at = ?3 WHERE id = ?1")?
         .execute((id, rows::state_name(link.state(now)), rows::next_transition(&link, now)))?;
@@ -211,9 +231,11 @@ fn external_id_taken(connection: &Connection, link: &Link) -> rusqlite::Result<b
 
 fn remembered(
     connection: &Connection,
+    sealing: &Sealing,
     key: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Idempotency>> {
+    let opened = |answer| sealing.open_answer(key, answer).map_err(|fault| unsealable(&fault));
     connection
         .prepare_cached(
             "SELECT key, body_hash, answer, expires_at FROM idempotency
@@ -223,15 +245,20 @@ fn remembered(
             Ok(Idempotency {
                 key: row.get(0)?,
                 body_hash: row.get(1)?,
-                answer: row.get(2)?,
+                answer: opened(row.get(2)?)?,
                 expires_at: Timestamp(row.get(3)?),
             })
         })
         .optional()
 }
 
-fn remember(connection: &Connection, answer: &Idempotency) -> rusqlite::Result<()> {
+fn remember(
+    connection: &Connection,
+    sealing: &Sealing,
+    answer: &Idempotency,
+) -> rusqlite::Result<()> {
     let Idempotency { key, body_hash, answer, expires_at } = answer;
+    let answer = sealing.seal_answer(key, answer, &nonce).map_err(|fault| unsealable(&fault))?;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO idempotency (key, body_hash, answer, expires_at)

@@ -7,11 +7,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use waypost_service::listing::{Filters, LIMIT_MAX, Position, fold};
 use waypost_service::model::{Link, LinkState};
+use waypost_service::seal::fields::Sealing;
 use waypost_service::seams::{ListQuery, Page, Sort, StoreError};
 use waypost_wire::time::Timestamp;
 
 use super::Db;
-use super::rows::{self, state_name};
+use super::rows::{self, state_name, text_for};
 
 /// Index entries walked per link asked for, and at least so many per page.
 const BUDGET_PER_LINK: usize = 10;
@@ -28,8 +29,8 @@ const TRIGRAMS_MAX: usize = 24;
 /// A page of links.
 pub(super) async fn list(db: &Db, query: &ListQuery, now: Timestamp) -> Result<Page, StoreError> {
     let from = Position::from_cursor(query)?;
-    let query = query.clone();
-    db.read(move |connection| page(connection, &query, from, now)).await
+    let (query, sealing) = (query.clone(), db.sealing());
+    db.read(move |connection| page(connection, &query, from, now, &sealing)).await
 }
 
 fn page(
@@ -37,8 +38,9 @@ fn page(
     query: &ListQuery,
     from: Option<Position>,
     now: Timestamp,
+    sealing: &Sealing,
 ) -> rusqlite::Result<Page> {
-    let mut page = Collector::new(query, now);
+    let mut page = Collector::new(query, now, sealing);
     match text_to_match(query) {
         Some(text) if query.sort == Sort::UpdatedDescending => {
             match sorted_matches(connection, &text, from)? {
@@ -55,6 +57,7 @@ fn page(
 /// What a page has so far.
 struct Collector<'a> {
     filters: Filters<'a>,
+    sealing: &'a Sealing,
     budget: usize,
     limit: usize,
     links: Vec<Link>,
@@ -63,10 +66,12 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(query: &'a ListQuery, now: Timestamp) -> Self {
+    fn new(query: &'a ListQuery, now: Timestamp, sealing: &'a Sealing) -> Self {
         let limit = query.limit.clamp(1, LIMIT_MAX);
         Self {
-            filters: Filters::new(query, now),
+            // The same text as in the index, whichever way links are found.
+            filters: Filters::new(query, now).searching(text_for(sealing.is_on())),
+            sealing,
             budget: BUDGET_MIN.max(limit * BUDGET_PER_LINK),
             limit,
             links: Vec::new(),
@@ -95,7 +100,7 @@ impl<'a> Collector<'a> {
         connection: &Connection,
         places: Vec<(i64, i64)>,
     ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached("SELECT doc FROM links WHERE id = ?1")?;
+        let mut statement = connection.prepare_cached(DOCUMENT_OF)?;
         for (_, id) in places {
             let mut rows = statement.query([id])?;
             if let Some(row) = rows.next()?
@@ -114,7 +119,7 @@ impl<'a> Collector<'a> {
             return Ok(false);
         }
         self.budget -= 1;
-        let link = rows::link(row, 0)?;
+        let link = rows::link(row, 0, self.sealing)?;
         self.last = Some(Position::of(&link));
         if self.filters.match_link(&link) {
             self.links.push(link);
@@ -218,7 +223,7 @@ impl Source<'_> {
     fn leg(&self, range: &str, places: &[i64]) -> Leg {
         let value = self.value.iter().cloned().map(Value::from);
         Leg {
-            sql: format!("SELECT l.doc FROM {} {range}", self.source),
+            sql: format!("SELECT l.id, ifnull(l.sealed, l.doc) FROM {} {range}", self.source),
             values: value.chain(places.iter().copied().map(Value::from)).collect(),
         }
     }
@@ -234,6 +239,8 @@ fn text_to_match(query: &ListQuery) -> Option<String> {
     let trigrams: Vec<String> = q.windows(3).take(TRIGRAMS_MAX).map(quoted).collect();
     (!trigrams.is_empty()).then(|| trigrams.join(" AND "))
 }
+
+const DOCUMENT_OF: &str = "SELECT id, ifnull(sealed, doc) FROM links WHERE id = ?1";
 
 const MATCHES: &str = "SELECT l.updated_at, l.id
     FROM link_texts t CROSS JOIN links l ON l.id = t.rowid WHERE link_texts MATCH ? LIMIT ?";

@@ -15,6 +15,7 @@ pub(crate) mod open;
 mod plans;
 mod readers;
 mod rows;
+pub(crate) mod seals;
 pub(crate) mod secrets;
 mod warm;
 mod writer;
@@ -28,10 +29,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use waypost_service::model::LinkId;
+use waypost_service::seal::fields::Sealing;
 use waypost_service::seams::StoreError;
 
 pub use open::{APPLICATION_ID, OpenError, SCHEMA_VERSION};
 use readers::Readers;
+pub use seals::{Swept, sweep};
 use writer::{Order, Tally, Task};
 
 /// The name of the database in a data directory.
@@ -50,6 +54,10 @@ pub struct DbOptions {
     pub queue_jobs: usize,
     /// Connections for [`Db::read`].
     pub readers: usize,
+    /// What links are sealed with. A database that is sealed with other keys is refused.
+    pub sealing: Sealing,
+    /// Links are of no interest, so nothing is asked for the keys that they are sealed with.
+    pub without_links: bool,
 }
 
 impl Default for DbOptions {
@@ -60,6 +68,8 @@ impl Default for DbOptions {
             point_readers: thread::available_parallelism().map_or(4, |cores| cores.get()),
             queue_jobs: 4_096,
             readers: 4,
+            sealing: Sealing::default(),
+            without_links: false,
         }
     }
 }
@@ -75,6 +85,7 @@ struct Shared {
     /// Free connections for reads off the async threads; the others stay for the hot path.
     read_permits: Arc<Semaphore>,
     readers: Readers,
+    sealing: Sealing,
     tally: Arc<Tally>,
     writer: Option<JoinHandle<()>>,
 }
@@ -95,6 +106,7 @@ impl Db {
             orders: Some(orders),
             read_permits: Arc::new(Semaphore::new(options.readers)),
             readers,
+            sealing: options.sealing.clone(),
             tally,
             writer: Some(writer),
         })))
@@ -149,10 +161,23 @@ impl Db {
     pub fn record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read_now(|connection| {
             connection
-                .prepare_cached("SELECT record FROM links WHERE key = ?1")?
-                .query_row([key], |row| row.get(0))
+                .prepare_cached("SELECT record, id FROM links WHERE key = ?1")?
+                .query_row([key], |row| {
+                    let id = LinkId(row.get::<_, i64>(1)?.cast_unsigned());
+                    let record = self.0.sealing.record(id, row.get(0)?);
+                    record.map_err(|fault| seals::unsealable(&fault))
+                })
                 .optional()
         })
+    }
+
+    /// What links are sealed with, for a job on another thread.
+    fn sealing(&self) -> Sealing {
+        self.0.sealing.clone()
+    }
+
+    fn sealing_ref(&self) -> &Sealing {
+        &self.0.sealing
     }
 
     /// Writes that wait for the writer.

@@ -18,6 +18,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_links.sql"),
     include_str!("../../migrations/0002_counters.sql"),
     include_str!("../../migrations/0003_secrets.sql"),
+    include_str!("../../migrations/0004_seals.sql"),
+    include_str!("../../migrations/0005_key_limits.sql"),
+    include_str!("../../migrations/0006_days.sql"),
 ];
 
 /// The schema version this program writes.
@@ -85,6 +88,29 @@ pub enum OpenError {
     NoLog {
         /// The file.
         path: PathBuf,
+    },
+    /// Links are sealed, and the key that opens them is not here.
+    #[error(
+        "{} is sealed with key {number}, which is not among the keys of seal_keys_file or seal_keys: \
+         put it back, behind the first if another one is to seal; without it, these links cannot be \
+         read", .path.display()
+    )]
+    NoSealKey {
+        /// The file.
+        path: PathBuf,
+        /// The number of the key.
+        number: u32,
+    },
+    /// Links are sealed, and the key of that number is another one.
+    #[error(
+        "{} is sealed with another key {number} than that of seal_keys_file or seal_keys: put the \
+         right one in its place, and give a new key a number of its own", .path.display()
+    )]
+    OtherSealKey {
+        /// The file.
+        path: PathBuf,
+        /// The number of the key.
+        number: u32,
     },
     /// No database at all.
     #[error(
@@ -157,6 +183,9 @@ pub(super) fn open_writer(path: &Path, options: &DbOptions) -> Result<Connection
     let version = check(&connection, path)?;
     configure(&connection, path, options)?;
     migrate(&mut connection, version).map_err(|source| OpenError::sqlite(path, source))?;
+    if !options.without_links {
+        super::seals::begin(&connection, path, &options.sealing)?;
+    }
     Ok(connection)
 }
 

@@ -1,29 +1,38 @@
 //! How a stored link lies in its row, and in the tables beside it.
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
-use waypost_service::listing::searched_text;
+use waypost_service::listing::{open_text, searched_text};
 use waypost_service::model::{Link, LinkId, LinkState};
+use waypost_service::seal::fields::{Fields, Sealing};
+use waypost_service::seal::sealed_with;
 use waypost_service::seams::StoredLink;
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
 use super::error::damaged;
+use super::seals::{nonce, unsealable};
 
 /// What [`stored`] reads, in its order.
 macro_rules! stored_columns {
     () => {
-        "key, record, recompile_at, doc"
+        "key, record, recompile_at, id, ifnull(sealed, doc)"
     };
 }
 pub(super) use stored_columns;
 
 /// Reads a stored link from the columns of [`stored_columns`], the first of them at `first`.
-pub(super) fn stored(row: &Row<'_>, first: usize) -> rusqlite::Result<StoredLink> {
+pub(super) fn stored(
+    row: &Row<'_>,
+    first: usize,
+    sealing: &Sealing,
+) -> rusqlite::Result<StoredLink> {
+    let link = link(row, first + 3, sealing)?;
+    let record = sealing.record(link.id, row.get(first + 1)?);
     Ok(StoredLink {
         key: key(row, first)?,
-        record: row.get(first + 1)?,
+        record: record.map_err(|fault| unsealable(&fault))?,
         recompile_at: row.get::<_, Option<i64>>(first + 2)?.map(Timestamp),
-        link: link(row, first + 3)?,
+        link,
     })
 }
 
@@ -35,10 +44,11 @@ pub(super) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<LinkKey> {
     Ok(LinkKey::new(domain, slug, false))
 }
 
-/// Reads a link from its `doc`.
-pub(super) fn link(row: &Row<'_>, doc: usize) -> rusqlite::Result<Link> {
-    let doc = row.get_ref(doc)?.as_str()?;
-    serde_json::from_str(doc).map_err(|fault| damaged(format!("link {doc:.80}: {fault}")))
+/// Reads a link from its id, in the column `at`, and its document in the next.
+pub(super) fn link(row: &Row<'_>, at: usize, sealing: &Sealing) -> rusqlite::Result<Link> {
+    let id = LinkId(row.get::<_, i64>(at)?.cast_unsigned());
+    let document = row.get_ref(at + 1)?.as_bytes()?;
+    sealing.document(id, document).map_err(|fault| unsealable(&fault))
 }
 
 /// An id as SQLite holds it: a signed number, below the highest of them, which lists start from.
@@ -51,39 +61,54 @@ pub(super) fn row_id(id: LinkId) -> rusqlite::Result<i64> {
 }
 
 /// The link of an id.
-pub(super) fn by_id(connection: &Connection, id: i64) -> rusqlite::Result<Option<StoredLink>> {
+pub(super) fn by_id(
+    connection: &Connection,
+    id: i64,
+    sealing: &Sealing,
+) -> rusqlite::Result<Option<StoredLink>> {
     connection
         .prepare_cached(concat!("SELECT ", stored_columns!(), " FROM links WHERE id = ?1"))?
-        .query_row([id], |row| stored(row, 0))
+        .query_row([id], |row| stored(row, 0, sealing))
         .optional()
 }
 
 /// The link of a key.
-pub(super) fn by_key(connection: &Connection, key: &str) -> rusqlite::Result<Option<StoredLink>> {
+pub(super) fn by_key(
+    connection: &Connection,
+    key: &str,
+    sealing: &Sealing,
+) -> rusqlite::Result<Option<StoredLink>> {
     connection
         .prepare_cached(concat!("SELECT ", stored_columns!(), " FROM links WHERE key = ?1"))?
-        .query_row([key], |row| stored(row, 0))
+        .query_row([key], |row| stored(row, 0, sealing))
         .optional()
 }
 
 /// Writes a new link.
-pub(super) fn insert(connection: &Connection, stored: &StoredLink) -> rusqlite::Result<()> {
-    let StoredLink { link, key, record, recompile_at } = stored;
+pub(super) fn insert(
+    connection: &Connection,
+    stored: &StoredLink,
+    sealing: &Sealing,
+) -> rusqlite::Result<()> {
+    let StoredLink { link, key, recompile_at, .. } = stored;
     let id = row_id(link.id)?;
+    let fields = fields(stored, sealing)?;
+    let (doc, sealed) = columns(&fields)?;
     connection
         .prepare_cached(
             "INSERT INTO links (
                  id, key, record, domain, state, version, keep, updated_at, last_used_at,
-                 expires_at, quarantine_until, recompile_at, next_transition_at, external_id, doc)
+                 expires_at, quarantine_until, recompile_at, next_transition_at, external_id, doc,
+                 sealed)
              VALUES (
                  :id, :key, :record, :domain, :state, :version, :keep, :updated_at, :last_used_at,
                  :expires_at, :quarantine_until, :recompile_at, :next_transition_at, :external_id,
-                 :doc)",
+                 :doc, :sealed)",
         )?
         .execute(named_params! {
             ":id": id,
             ":key": key.as_str(),
-            ":record": record,
+            ":record": fields.record,
             ":domain": link.domain,
             ":state": state_name(link.state(link.updated_at)),
             ":version": version(link.version)?,
@@ -95,10 +120,11 @@ pub(super) fn insert(connection: &Connection, stored: &StoredLink) -> rusqlite::
             ":recompile_at": ms(*recompile_at),
             ":next_transition_at": next_transition(link, link.updated_at),
             ":external_id": link.external_id,
-            ":doc": doc(link)?,
+            ":doc": doc,
+            ":sealed": sealed,
         })?;
     insert_tags(connection, link, id)?;
-    insert_text(connection, &searched_text(link), id)
+    insert_text(connection, &text_for(sealing.is_on())(link), id)
 }
 
 /// Writes a link over `old`, which is the same link as stored.
@@ -106,21 +132,27 @@ pub(super) fn replace(
     connection: &Connection,
     old: &Link,
     stored: &StoredLink,
+    sealing: &Sealing,
 ) -> rusqlite::Result<()> {
-    let StoredLink { link, record, recompile_at, .. } = stored;
+    let StoredLink { link, recompile_at, .. } = stored;
     let id = row_id(link.id)?;
+    // What was written before there were keys is in the index with all its text.
+    let was_sealed = sealing.is_on() && is_sealed(connection, id)?;
+    let fields = fields(stored, sealing)?;
+    let (doc, sealed) = columns(&fields)?;
     connection
         .prepare_cached(
             "UPDATE links SET
                  record = :record, state = :state, version = :version, keep = :keep,
                  updated_at = :updated_at, expires_at = :expires_at,
                  quarantine_until = :quarantine_until, recompile_at = :recompile_at,
-                 next_transition_at = :next_transition_at, external_id = :external_id, doc = :doc
+                 next_transition_at = :next_transition_at, external_id = :external_id, doc = :doc,
+                 sealed = :sealed
              WHERE id = :id",
         )?
         .execute(named_params! {
             ":id": id,
-            ":record": record,
+            ":record": fields.record,
             ":state": state_name(link.state(link.updated_at)),
             ":version": version(link.version)?,
             ":keep": link.keep,
@@ -130,16 +162,33 @@ pub(super) fn replace(
             ":recompile_at": ms(*recompile_at),
             ":next_transition_at": next_transition(link, link.updated_at),
             ":external_id": link.external_id,
-            ":doc": doc(link)?,
+            ":doc": doc,
+            ":sealed": sealed,
         })?;
     delete_tags(connection, old, id)?;
     insert_tags(connection, link, id)?;
-    let text = searched_text(link);
-    if text != searched_text(old) {
-        delete_text(connection, id)?;
-        insert_text(connection, &text, id)?;
+    let text = text_for(sealing.is_on())(link);
+    match text == text_for(was_sealed)(old) {
+        true => Ok(()),
+        false => replace_text(connection, id, &text),
     }
-    Ok(())
+}
+
+/// Puts another text of a link into the index.
+pub(super) fn replace_text(connection: &Connection, id: i64, text: &str) -> rusqlite::Result<()> {
+    delete_text(connection, id)?;
+    insert_text(connection, text, id)
+}
+
+/// What of a link is in the index.
+pub(super) fn text_for(is_sealed: bool) -> fn(&Link) -> String {
+    if is_sealed { open_text } else { searched_text }
+}
+
+fn is_sealed(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT sealed IS NOT NULL FROM links WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
 }
 
 /// Removes every trace of a link.
@@ -179,8 +228,20 @@ fn version(version: u64) -> rusqlite::Result<i64> {
     i64::try_from(version).map_err(|_| damaged(format!("version {version} is above 2^63")))
 }
 
-fn doc(link: &Link) -> rusqlite::Result<String> {
-    serde_json::to_string(link).map_err(|fault| damaged(format!("link {}: {fault}", link.id)))
+fn fields(stored: &StoredLink, sealing: &Sealing) -> rusqlite::Result<Fields> {
+    let fields = sealing.fields(&stored.link, &stored.record, &nonce);
+    fields.map_err(|fault| unsealable(&fault))
+}
+
+/// The columns `doc` and `sealed` of a link: one is empty.
+pub(super) fn columns(fields: &Fields) -> rusqlite::Result<(&str, Option<&[u8]>)> {
+    match sealed_with(&fields.document) {
+        Some(_) => Ok(("", Some(&fields.document))),
+        None => {
+            let doc = std::str::from_utf8(&fields.document);
+            doc.map(|doc| (doc, None)).map_err(|fault| damaged(format!("a document: {fault}")))
+        }
+    }
 }
 
 fn insert_tags(connection: &Connection, link: &Link, id: i64) -> rusqlite::Result<()> {

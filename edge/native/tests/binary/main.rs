@@ -18,4 +18,5 @@ mod http;
 mod operating;
 mod process;
 mod real_input;
+mod sealing;
 mod windows;

@@ -69,6 +69,8 @@ impl Installation {
         installation.set("WAYPOST_GEO_HEADERS", "true");
         installation.set("WAYPOST_LOG_FORMAT", "json");
         installation.set("WAYPOST_FOLD_UNDER", "0");
+        // Tests ask as often as they can.
+        installation.set("WAYPOST_API_REQUESTS_PER_MINUTE", "0");
         installation
     }
 

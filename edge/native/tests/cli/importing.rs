@@ -242,6 +242,28 @@ fn a_busy_server_is_asked_again() {
 }
 
 #[test]
+fn an_import_keeps_to_the_limit_of_its_key() {
+    let (_directory, path) = written("one.csv", b"destination\nhttps://example.com/1\n");
+    let count = AtomicUsize::new(0);
+    let stub = Stub::start(move |request| match count.fetch_add(1, Ordering::SeqCst) {
+        0..50 => Answer::new(429, "{}").with("retry-after", "1"),
+        _ => made(request),
+    });
+    import(Waypost::calling(&stub), &path, &["--apply"]).quietly();
+    assert_eq!(stub.requests().len(), 51);
+    // Not for ever: another client may use up everything.
+    let stub = Stub::start(|_| {
+        Answer::new(429, r#"{"title":"Too many requests"}"#).with("retry-after", "60")
+    });
+    let done = import(Waypost::calling(&stub), &path, &["--apply"]);
+    assert_eq!(
+        (done.code, done.err.as_str()),
+        (ExitCode::FAILURE, "error: Too many requests (429)\n")
+    );
+    assert!(stub.requests().len() <= 21, "{}", stub.requests().len());
+}
+
+#[test]
 fn what_would_fail_every_row_stops_the_import() {
     let text: String = (0..100).map(|index| format!("https://example.com/{index}\n")).collect();
     let (directory, path) = written("many.csv", format!("destination\n{text}").as_bytes());

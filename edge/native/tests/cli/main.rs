@@ -11,6 +11,7 @@ mod links;
 mod local;
 mod output;
 mod recount;
+mod sealing;
 mod serving;
 mod stats;
 mod stub;

@@ -5,13 +5,13 @@
 
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
-use waypost_service::model::LinkId;
 use waypost_service::seams::{Idempotency, StoreError};
 use waypost_wire::time::Timestamp;
 
 use crate::calls::{Tries, Write, Written};
 use crate::item::{Fields, Item, bytes, damaged, number, pair, sortable, text, time};
 use crate::schema::shard;
+use crate::sealing::nonce;
 use crate::store::AwsStore;
 use crate::walk::{LOWEST, Walk, Way};
 
@@ -36,8 +36,7 @@ pub(super) fn remember(
 ) -> Result<Write, StoreError> {
     let Idempotency { key, body_hash, answer, expires_at } = answer;
     let hash = hash(key);
-    // The answer shows the link, so it is sealed as the link is; no link has the id 0.
-    let answer = store.sealing.seal(LinkId(0), &hash, answer.clone())?;
+    let answer = store.sealing.seal_answer(key, answer, &nonce)?;
     let number_of_shard = u64::from_str_radix(&hash[..16], 16).unwrap_or_default();
     let mut item = item_key(key);
     let attributes = [
@@ -68,7 +67,7 @@ pub(super) async fn remembered(
     let found = Idempotency {
         key: item.text("key")?.to_owned(),
         body_hash: body_hash.map_err(|_| damaged("a body's hash has not 32 bytes"))?,
-        answer: store.sealing.open(LinkId(0), &hash(key), item.bytes("answer")?)?,
+        answer: store.sealing.open_answer(key, item.bytes("answer")?.to_vec())?,
         expires_at: item.time("expires_at")?,
     };
     Ok(Some(found).filter(|found| now < found.expires_at))

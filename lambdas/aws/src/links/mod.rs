@@ -18,6 +18,7 @@ mod due;
 mod idempotency;
 pub mod last_use;
 mod list;
+mod reseal;
 pub(crate) mod row;
 mod table;
 mod uses;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use waypost_service::publish::{Current, LinkTable, TablePage};
+use waypost_service::seal::fields::Sealing;
 use waypost_service::seams::StoreError;
 
 use super::row;
 use crate::item::{Fields, Item};
-use crate::sealing::Sealing;
 use crate::store::AwsStore;
 use crate::walk::{HIGHEST, LOWEST, Walk, Way, behind};
 

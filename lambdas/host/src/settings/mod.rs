@@ -83,8 +83,6 @@ pub struct SharedStore {
     pub cleanup_queue_url: Option<String>,
     /// The keys of the installation.
     pub keys: Keys,
-    /// What links are sealed with at rest; `None`: with nothing.
-    pub seal_keys: Option<SealKeys>,
 }
 
 impl std::fmt::Debug for SharedStore {
@@ -113,6 +111,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where links and numbers are kept.
     pub store: StoreSettings,
+    /// What links are sealed with at rest; `None`: with nothing.
+    pub seal_keys: Option<SealKeys>,
     /// An admin key of the operator's own; never logged.
     pub admin_key: Option<String>,
     /// How visitors reach the default domain, without a final slash.
@@ -168,6 +168,11 @@ pub struct Settings {
     pub geo_headers: bool,
     /// Origins that may call the API from a browser; `*` for all.
     pub cors_origins: Vec<String>,
+    /// Requests to the API with one key in a minute, for keys without a limit of their own; 0: any
+    /// number.
+    pub api_requests_per_minute: u32,
+    /// Wrong keys of one client in 15 minutes; 0: any number.
+    pub api_wrong_keys_per_quarter_hour: u32,
     /// Most connections at once.
     pub connections_max: usize,
     /// Most time a client may take for its request's headers, and for its body.
@@ -202,6 +207,7 @@ impl Settings {
             listen,
             data_dir: from.parse("data_dir", "a directory"),
             store: from.store(),
+            seal_keys: from.seal_keys(),
             admin_key: from.admin_key(),
             any_host: from.flag_or("any_host", domains.len() == 1),
             public_url,
@@ -229,6 +235,12 @@ impl Settings {
             trusted_proxies: from.networks("trusted_proxies"),
             geo_headers: from.flag_or("geo_headers", false),
             cors_origins: from.origins("cors_origins"),
+            api_requests_per_minute: from.number("api_requests_per_minute", 0, 1_000_000) as u32,
+            api_wrong_keys_per_quarter_hour: from.number(
+                "api_wrong_keys_per_quarter_hour",
+                0,
+                1_000_000,
+            ) as u32,
             connections_max: from.number("connections_max", 1, 1_000_000) as usize,
             request_timeout_seconds: from.number("request_timeout_seconds", 1, 600) as u32,
             shutdown_seconds: from.number("shutdown_seconds", 1, 600) as u32,

@@ -47,7 +47,13 @@ pub const SETTINGS: &[Setting] = &[
         "seal_keys",
         "",
         "KEYS",
-        "With dynamodb: NUMBER:HEX keys that links are sealed with at rest, the one to use first",
+        "NUMBER:HEX keys that links are sealed with at rest, the one to use first",
+    ),
+    setting(
+        "seal_keys_file",
+        "",
+        "FILE",
+        "File with such keys, one a line, that its owner alone can read; instead of seal_keys",
     ),
     setting(
         "public_url",
@@ -141,6 +147,18 @@ pub const SETTINGS: &[Setting] = &[
         "Trusted proxies say where clients are (CF-IPCountry, CF-Region-Code, CF-IPCity, CF-IPContinent)",
     ),
     setting("cors_origins", "", "ORIGIN,...", "Origins that may call the API from a browser, or *"),
+    setting(
+        "api_requests_per_minute",
+        "1000",
+        "COUNT",
+        "Requests to the API a minute with a key that has no limit of its own; 0: any number",
+    ),
+    setting(
+        "api_wrong_keys_per_quarter_hour",
+        "100",
+        "COUNT",
+        "Wrong keys that the API takes from a client in 15 minutes; 0: any number",
+    ),
     setting("connections_max", "10000", "COUNT", "Most connections at once"),
     setting(
         "request_timeout_seconds",

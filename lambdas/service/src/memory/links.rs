@@ -1,6 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use waypost_wire::key::LinkKey;
 use waypost_wire::record::Generation;
@@ -9,6 +10,9 @@ use waypost_wire::time::Timestamp;
 use super::lock;
 use crate::listing::{Filters, LIMIT_MAX, Position};
 use crate::model::{Link, LinkId};
+use crate::seal::fields::{FieldFault, Fields, Sealing};
+use crate::seal::reseal::{Change, Row, Rows, SealedLinks};
+use crate::seal::{NONCE_BYTES, SealKeys};
 use crate::seams::{
     Changed, Created, Due, Idempotency, LinkStore, ListQuery, Page, Sort, StoreError, StoredLink,
     Updated, Use,
@@ -16,7 +20,10 @@ use crate::seams::{
 
 /// Links in memory.
 #[derive(Debug, Default)]
-pub struct MemoryLinks(Mutex<State>);
+pub struct MemoryLinks {
+    state: Arc<Mutex<State>>,
+    sealing: Sealing,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,14 +35,33 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     stored: StoredLink,
+    /// What would lie in a store that is made of bytes.
+    fields: Fields,
     next_transition_at: Option<Timestamp>,
     used: u64,
 }
 
 impl Entry {
-    fn new(stored: &StoredLink, used: u64) -> Self {
+    fn new(stored: &StoredLink, used: u64, sealing: &Sealing) -> Result<Self, FieldFault> {
         let next_transition_at = stored.link.next_transition(stored.link.updated_at);
-        Self { stored: stored.clone(), next_transition_at, used }
+        let fields = sealing.fields(&stored.link, &stored.record, &nonce)?;
+        Ok(Self { stored: stored.clone(), fields, next_transition_at, used })
+    }
+
+    /// The link as it is read out of its bytes.
+    fn opened(&self, sealing: &Sealing) -> Result<StoredLink, FieldFault> {
+        let id = self.stored.link.id;
+        Ok(StoredLink {
+            link: sealing.document(id, &self.fields.document)?,
+            record: sealing.record(id, self.fields.record.clone())?,
+            ..self.stored.clone()
+        })
+    }
+
+    fn row(&self) -> Row {
+        let StoredLink { link, key, .. } = &self.stored;
+        let key = key.as_str().to_owned();
+        Row { id: link.id, key, version: link.version, fields: self.fields.clone() }
     }
 
     /// When the link is due for a kind of attention.
@@ -74,6 +100,48 @@ impl State {
     }
 }
 
+impl MemoryLinks {
+    /// The same links, seen with these keys.
+    #[must_use]
+    pub fn sealed_with(&self, keys: Option<SealKeys>) -> Self {
+        Self { state: Arc::clone(&self.state), sealing: Sealing::with(keys) }
+    }
+}
+
+/// Another one each time, and the same ones in each run.
+fn nonce() -> Option<[u8; NONCE_BYTES]> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut nonce = [0; NONCE_BYTES];
+    nonce[4..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Some(nonce)
+}
+
+impl SealedLinks for MemoryLinks {
+    async fn rows(&self, after: Option<LinkId>, limit: usize) -> Result<Rows, StoreError> {
+        let state = lock(&self.state);
+        let behind = state.links.values().filter(|entry| after < Some(entry.stored.link.id));
+        let rows: Vec<Row> = behind.take(limit).map(Entry::row).collect();
+        let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id);
+        Ok(Rows { rows, next })
+    }
+
+    async fn row(&self, id: LinkId) -> Result<Option<Row>, StoreError> {
+        Ok(lock(&self.state).links.get(&id).map(Entry::row))
+    }
+
+    async fn replace_fields(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
+        let mut state = lock(&self.state);
+        let replace = |Change { row, fields, .. }: &Change| match state.links.get_mut(&row.id) {
+            Some(entry) if entry.row() == *row => {
+                entry.fields = fields.clone();
+                true
+            }
+            _ => false,
+        };
+        Ok(changes.iter().map(replace).collect())
+    }
+}
+
 impl LinkStore for MemoryLinks {
     async fn create(
         &self,
@@ -82,7 +150,7 @@ impl LinkStore for MemoryLinks {
         replace_deleted: bool,
         now: Timestamp,
     ) -> Result<Created, StoreError> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if let Some(found) = idempotency.and_then(|wanted| state.remembered(&wanted.key, now)) {
             return Ok(Created::Replayed(found));
         }
@@ -102,7 +170,7 @@ impl LinkStore for MemoryLinks {
         if state.links.contains_key(&link.link.id) {
             return Err(StoreError::Damaged(format!("link {} exists", link.link.id)));
         }
-        state.links.insert(link.link.id, Entry::new(link, 0));
+        state.links.insert(link.link.id, Entry::new(link, 0, &self.sealing)?);
         if let Some(answer) = idempotency {
             state.idempotency.insert(answer.key.clone(), answer.clone());
         }
@@ -110,15 +178,17 @@ impl LinkStore for MemoryLinks {
     }
 
     async fn replay(&self, key: &str, now: Timestamp) -> Result<Option<Idempotency>, StoreError> {
-        Ok(lock(&self.0).remembered(key, now))
+        Ok(lock(&self.state).remembered(key, now))
     }
 
     async fn link(&self, key: &LinkKey) -> Result<Option<StoredLink>, StoreError> {
-        Ok(lock(&self.0).by_key(key).map(|entry| entry.stored.clone()))
+        let state = lock(&self.state);
+        Ok(state.by_key(key).map(|entry| entry.opened(&self.sealing)).transpose()?)
     }
 
     async fn link_by_id(&self, id: LinkId) -> Result<Option<StoredLink>, StoreError> {
-        Ok(lock(&self.0).links.get(&id).map(|entry| entry.stored.clone()))
+        let state = lock(&self.state);
+        Ok(state.links.get(&id).map(|entry| entry.opened(&self.sealing)).transpose()?)
     }
 
     async fn update(
@@ -126,7 +196,7 @@ impl LinkStore for MemoryLinks {
         link: &StoredLink,
         expected_version: u64,
     ) -> Result<Updated, StoreError> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let used = match state.links.get(&link.link.id) {
             Some(Entry { stored, used, .. })
                 if stored.key == link.key && stored.link.version == expected_version =>
@@ -138,12 +208,12 @@ impl LinkStore for MemoryLinks {
         if state.external_id_taken(&link.link) {
             return Ok(Updated::ExternalIdTaken);
         }
-        state.links.insert(link.link.id, Entry::new(link, used));
+        state.links.insert(link.link.id, Entry::new(link, used, &self.sealing)?);
         Ok(Updated::Updated)
     }
 
     async fn purge(&self, id: LinkId, expected_version: u64) -> Result<Updated, StoreError> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let purgeable = |link: &Link| link.version == expected_version && link.deleted_at.is_some();
         if !state.links.get(&id).is_some_and(|entry| purgeable(&entry.stored.link)) {
             return Ok(Updated::Stale);
@@ -155,7 +225,7 @@ impl LinkStore for MemoryLinks {
     async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page, StoreError> {
         let from = Position::from_cursor(query)?;
         let filters = Filters::new(query, now);
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         let mut links: Vec<&Link> = state.links.values().map(|entry| &entry.stored.link).collect();
         let updated = |link: &Link| (link.updated_at, link.id);
         match query.sort {
@@ -189,7 +259,7 @@ impl LinkStore for MemoryLinks {
         after: Option<(Timestamp, LinkId)>,
         limit: usize,
     ) -> Result<Vec<(Timestamp, StoredLink)>, StoreError> {
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         let mut due: Vec<(Timestamp, &StoredLink)> = state
             .links
             .values()
@@ -202,7 +272,7 @@ impl LinkStore for MemoryLinks {
     }
 
     async fn changed(&self, after: Timestamp, limit: usize) -> Result<Vec<Changed>, StoreError> {
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         let mut written: Vec<&StoredLink> = state.links.values().map(|e| &e.stored).collect();
         written.retain(|stored| after < stored.link.updated_at);
         written.sort_by_key(|stored| Reverse((stored.link.updated_at, stored.link.id)));
@@ -216,14 +286,14 @@ impl LinkStore for MemoryLinks {
     }
 
     async fn settle(&self, id: LinkId, now: Timestamp) -> Result<(), StoreError> {
-        if let Some(entry) = lock(&self.0).links.get_mut(&id) {
+        if let Some(entry) = lock(&self.state).links.get_mut(&id) {
             entry.next_transition_at = entry.stored.link.next_transition(now);
         }
         Ok(())
     }
 
     async fn take_use(&self, id: LinkId, max_clicks: u64) -> Result<Use, StoreError> {
-        match lock(&self.0).links.get_mut(&id) {
+        match lock(&self.state).links.get_mut(&id) {
             Some(entry) if entry.used < max_clicks => {
                 entry.used += 1;
                 Ok(Use::Taken { left: max_clicks - entry.used })
@@ -233,7 +303,7 @@ impl LinkStore for MemoryLinks {
     }
 
     async fn lease(&self, counter: &str, count: u32) -> Result<u64, StoreError> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let next = state.leases.entry(counter.into()).or_default();
         let first = *next;
         *next += u64::from(count);
@@ -241,7 +311,7 @@ impl LinkStore for MemoryLinks {
     }
 
     async fn forget_idempotency(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let remembered = &mut lock(&self.0).idempotency;
+        let remembered = &mut lock(&self.state).idempotency;
         let expired = |found: &Idempotency| found.expires_at <= now;
         let keys =
             remembered.values().filter(|found| expired(found)).map(|found| found.key.clone());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::ops::Range;
 
+use waypost_service::counting::levels::Levels;
 use waypost_service::counting::batch::{Admission, StoredBatch};
 use waypost_service::counting::ledger::LOST_AFTER_MS;
 use waypost_service::counting::store::{CounterStore, Open};
@@ -148,6 +149,7 @@ pub async fn the_open_windows_are_known(store: &impl CounterStore) {
         closed_until: Window::FIRST,
         oldest: None,
         after_row: 0,
+        levels: Levels::NONE,
     };
     assert_eq!(store.open().await, Ok(none));
     ok(store.store_batch(&batch(1, 0, &[click(7, at(15, 0))]), at(16, 0)).await);

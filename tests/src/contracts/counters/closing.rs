@@ -33,12 +33,12 @@ pub(super) async fn bring(store: &impl CounterStore, batch: &ReceivedBatch, now:
     ok(store.store_batch(batch, now).await);
 }
 
-/// Clicks of a subject by window, hour or day, as they are stored.
+/// Clicks of a subject by window, hour or day, as fine as they are stored.
 pub(super) async fn stored(
     store: &impl CounterStore,
     subject: Subject,
 ) -> Vec<(Timestamp, Span, u64)> {
-    let Reading { rows, .. } = ok(store.read(subject, Timestamp(i64::MIN), FUTURE).await);
+    let Reading { rows, .. } = ok(store.read(subject, Timestamp(i64::MIN), FUTURE, Span::Hour).await);
     let all = |row: Row| (row.start, row.span, row.rollup.totals.all());
     rows.into_iter().map(all).collect()
 }
@@ -79,7 +79,7 @@ pub async fn a_window_is_closed_once(store: &impl CounterStore) {
     let row = Row { start: window.start(), span: Span::Window, rollup };
     let reading = Reading { closed_until: window.next(), rows: vec![row] };
     for subject in [Subject::Site, Subject::Orphans, Subject::Link(LinkId(7))] {
-        let read = store.read(subject, window.start(), window.end()).await;
+        let read = store.read(subject, window.start(), window.end(), Span::Hour).await;
         assert_eq!(read, Ok(reading.clone()));
     }
     assert_eq!(store.closed_window(window).await, Ok(Some(first.record)));
@@ -112,7 +112,7 @@ pub async fn a_reading_has_its_limits(store: &impl CounterStore) {
         assert_eq!(store.close_window(&closing(window, 1)).await, Ok(Closed::Closed));
     }
     let starts = async |from, until| {
-        let reading = ok(store.read(Subject::Site, from, until).await);
+        let reading = ok(store.read(Subject::Site, from, until, Span::Hour).await);
         reading.rows.iter().map(|row| row.start).collect::<Vec<_>>()
     };
     assert_eq!(starts(at(10, 0), at(20, 0)).await, [at(10, 0)]);

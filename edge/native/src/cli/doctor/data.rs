@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use waypost_service::seal::fields::Sealing;
 use waypost_wire::time::Timestamp;
 
 use super::check::Check;
@@ -17,7 +18,11 @@ const SPACE_FAIL_BYTES: u64 = 100 << 20;
 const SPACE_WARN_BYTES: u64 = 1 << 30;
 
 /// All checks of a data directory. Without a directory or a database, the others make no sense.
-pub(super) fn checks(directory: &Path, now: Timestamp) -> Vec<Check> {
+pub(super) fn checks(
+    directory: &Path,
+    now: Timestamp,
+    sealing: &Result<Sealing, String>,
+) -> Vec<Check> {
     let mut checks = vec![is_directory(directory)];
     let path = directory.join(FILE_NAME);
     if !directory.is_dir() {
@@ -28,7 +33,7 @@ pub(super) fn checks(directory: &Path, now: Timestamp) -> Vec<Check> {
     checks.push(space(directory, bytes));
     let (running, is_running) = running(&path);
     checks.push(running);
-    let database = database::checks(&path, now);
+    let database = database::checks(&path, now, sealing);
     let is_sound = database::are_sound(&database);
     checks.extend(database);
     checks.push(journal(&directory.join("journal"), is_running));

@@ -5,19 +5,21 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use url::Url;
+use waypost_service::seal::fields::Sealing;
 use waypost_service::time::format;
 use waypost_wire::time::Timestamp;
 
 use super::check::{Check, Verdict};
 use crate::cli::table::grouped;
 use crate::sqlite::open::check;
-use crate::sqlite::{OpenError, SCHEMA_VERSION};
+use crate::sqlite::{OpenError, SCHEMA_VERSION, seals};
 
 const FILE: &str = "database";
 const SCHEMA: &str = "schema";
 const CONTENT: &str = "content";
 const LOG: &str = "write-ahead log";
 const CLOCK: &str = "clock";
+const SEAL_KEYS: &str = "seal keys";
 
 /// What the writer cuts its log back to; a log much larger is not moved into the database.
 const LOG_WARN_BYTES: u64 = 256 << 20;
@@ -32,7 +34,7 @@ const RESTORE: &str =
     "stop the server and restore a backup (waypost restore); keep this file for the analysis";
 
 /// All checks of a database, without writing to it.
-pub(super) fn checks(path: &Path, now: Timestamp) -> Vec<Check> {
+pub(super) fn checks(path: &Path, now: Timestamp, sealing: &Result<Sealing, String>) -> Vec<Check> {
     let shown = path.display().to_string();
     let Ok(metadata) = fs::metadata(path) else {
         let advice = "start the server, which makes it; or name another directory with --data-dir";
@@ -52,6 +54,7 @@ pub(super) fn checks(path: &Path, now: Timestamp) -> Vec<Check> {
     checks.push(content(&connection));
     if version == SCHEMA_VERSION {
         checks.push(clock(&connection, now));
+        checks.extend(seal_keys(&connection, path, sealing));
     }
     checks
 }
@@ -119,6 +122,33 @@ fn content(connection: &Connection) -> Check {
         Ok(lines) => Check::fail(CONTENT, lines.join("; "), RESTORE),
         Err(error) => Check::fail(CONTENT, error.to_string(), RESTORE),
     }
+}
+
+/// Whether sealed links can be opened with the keys that the server would have; nothing if none is
+/// sealed.
+fn seal_keys(
+    connection: &Connection,
+    path: &Path,
+    sealing: &Result<Sealing, String>,
+) -> Option<Check> {
+    const ADVICE: &str = "without these keys, the server does not start: find the file of keys";
+    let numbers = match seals::numbers(connection) {
+        Ok(numbers) if numbers.is_empty() => return None,
+        Ok(numbers) => numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
+        Err(error) => return Some(Check::fail(SEAL_KEYS, error.to_string(), RESTORE)),
+    };
+    Some(match sealing {
+        Err(fault) => Check::fail(SEAL_KEYS, fault.clone(), ADVICE),
+        Ok(sealing) if !sealing.is_on() => Check::warn(
+            SEAL_KEYS,
+            format!("links are sealed with key {numbers}, and no keys are set here"),
+            "run this with the server's settings file, or WAYPOST_SEAL_KEYS_FILE, to check them",
+        ),
+        Ok(sealing) => match seals::check(connection, path, sealing) {
+            Ok(()) => Check::ok(SEAL_KEYS, format!("links are sealed with key {numbers}")),
+            Err(error) => Check::fail(SEAL_KEYS, error.to_string(), ADVICE),
+        },
+    })
 }
 
 /// A clock that is behind what was written makes ids wait and links start late.

@@ -51,7 +51,8 @@ impl DoctorArgs {
         if self.url.is_none() || self.data.is_given() {
             let directory = self.data.path(surroundings)?;
             let spinner = progress::spinner(surroundings, "reading the database");
-            checks.extend(data::checks(&directory, now));
+            let sealing = self.data.sealing(surroundings).map_err(|failure| failure.line());
+            checks.extend(data::checks(&directory, now, &sealing));
             spinner.finish_and_clear();
         }
         if let Some(url) = &self.url {

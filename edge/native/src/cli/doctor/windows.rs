@@ -54,7 +54,8 @@ fn proofs(path: &Path, now: Timestamp) -> Result<Vec<(Window, Proof)>, String> {
     let runtime =
         Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let db = Db::open(path, &DbOptions::default()).map_err(|error| error.to_string())?;
+        let options = DbOptions { without_links: true, ..DbOptions::default() };
+        let db = Db::open(path, &options).map_err(|error| error.to_string())?;
         let proofs = of_last_day(&db, now).await.map_err(|error| error.to_string());
         db.close().await;
         proofs

@@ -50,7 +50,9 @@ enum Format {
 impl ExportArgs {
     pub(in crate::cli) fn run(self, surroundings: &mut Surroundings<'_>) -> Result<(), Failure> {
         let directory = self.data.path(surroundings)?;
-        let source = Source::open(&directory).map_err(failed)?;
+        let sealing = self.data.sealing(surroundings)?;
+        let source = Source::open(&directory).and_then(|source| source.sealed_with(sealing));
+        let source = source.map_err(failed)?;
         let bar = progress::bar(surroundings, source.count().map_err(failed)?);
         let ambient = surroundings.ambient.clone();
         let mut to = Entries::new(self.format, BufWriter::new(&mut *surroundings.stdout))?;

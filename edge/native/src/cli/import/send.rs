@@ -14,8 +14,12 @@ use crate::cli::failure::Failure;
 /// Requests under way at a time: enough to fill the server's group commits.
 const THREADS: usize = 8;
 
-/// How often a row is sent before the whole import gives up.
+/// How often a row is sent before the whole import gives up. Being told to wait is no failure.
 const ATTEMPTS: u32 = 6;
+
+/// Longest time that a row waits for a token of the key, in seconds: eight rows share what comes
+/// back, and others may use the key.
+const LIMITED_MAX_SECONDS: u64 = 900;
 
 /// Longest wait between two attempts.
 const PAUSE_MAX_SECONDS: u64 = 60;
@@ -96,7 +100,7 @@ fn create(
     creation: &Creation<'_>,
     pause: fn(Duration),
 ) -> Result<Outcome, Failure> {
-    let mut attempt = 0;
+    let (mut attempt, mut limited_seconds) = (0, 0);
     loop {
         attempt += 1;
         let (failure, asked) = match post(client, creation) {
@@ -104,6 +108,14 @@ fn create(
                 200..300 => {
                     let Created { short_url } = answer.read()?;
                     return Ok(Outcome::Created { short_url });
+                }
+                429 if limited_seconds < LIMITED_MAX_SECONDS => {
+                    let seconds = answer.retry_after_seconds.unwrap_or(1);
+                    let seconds = seconds.clamp(1, PAUSE_MAX_SECONDS);
+                    limited_seconds += seconds;
+                    attempt -= 1;
+                    pause(Duration::from_secs(seconds));
+                    continue;
                 }
                 429 | 503 => (answer.refusal(client.address()), answer.retry_after_seconds),
                 401 | 403 => return Err(answer.refusal(client.address())),

@@ -1,10 +1,12 @@
 //! Clicks and statistics in SQLite.
 
 mod batches;
+mod days;
 mod rollups;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use waypost_service::counting::batch::{Admission, ReceivedBatch, StoredBatch};
+use waypost_service::counting::levels::{Levels, whole};
 use waypost_service::counting::rollup::{Subject, Totals};
 use waypost_service::counting::store::{
     Account, Closed, ClosingWindow, CounterStore, Open, Reading, WindowRecord,
@@ -23,7 +25,8 @@ const OPEN: &str = "SELECT sealed_until, closed_until,
         (SELECT min(window) FROM batch_windows WHERE window >= closed_until),
         ifnull(
             (SELECT min(batch) - 1 FROM batch_windows WHERE window >= closed_until),
-            ifnull((SELECT max(row) FROM batches), 0))
+            ifnull((SELECT max(row) FROM batches), 0)),
+        days_until, hours_from
     FROM counting";
 
 // `Db::read` is spelled out: `self.read` could also be the method of the trait.
@@ -49,6 +52,7 @@ impl CounterStore for Db {
                     closed_until: window(row, 1)?,
                     oldest: row.get::<_, Option<i64>>(2)?.map(|at| Window::of(Timestamp(at))),
                     after_row: row.get::<_, i64>(3)?.cast_unsigned(),
+                    levels: levels(row, 4)?,
                 })
             })
         })
@@ -127,17 +131,25 @@ impl CounterStore for Db {
         self.write(move |connection| rollups::compact(connection, into, before, limit)).await
     }
 
+    async fn delete_hours(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.write(move |connection| days::delete_hours(connection, before, limit)).await
+    }
+
     async fn read(
         &self,
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError> {
+        let (from, until) = whole(from, until, by);
         let job = move |connection: &Connection| {
-            Ok(Reading {
-                closed_until: closed_until(connection)?,
-                rows: rollups::of_subject(connection, subject, from, until)?,
-            })
+            let (closed_until, levels) = marks(connection)?;
+            let finer_from = from.max(levels.finer_from(by));
+            let days_to = until.min(levels.days_to(by));
+            let mut rows = rollups::finer(connection, subject, finer_from, until)?;
+            rows.extend(days::of_subject(connection, subject, from, days_to)?);
+            Ok(Reading { closed_until, rows: levels.chosen(rows, by) })
         };
         Db::read(self, job).await
     }
@@ -184,9 +196,20 @@ impl CounterStore for Db {
 }
 
 fn closed_until(connection: &Connection) -> rusqlite::Result<Window> {
+    marks(connection).map(|(closed_until, _)| closed_until)
+}
+
+fn marks(connection: &Connection) -> rusqlite::Result<(Window, Levels)> {
     connection
-        .prepare_cached("SELECT closed_until FROM counting")?
-        .query_row([], |row| window(row, 0))
+        .prepare_cached("SELECT closed_until, days_until, hours_from FROM counting")?
+        .query_row([], |row| Ok((window(row, 0)?, levels(row, 1)?)))
+}
+
+fn levels(row: &Row<'_>, column: usize) -> rusqlite::Result<Levels> {
+    Ok(Levels {
+        days_until: Timestamp(row.get(column)?),
+        hours_from: Timestamp(row.get(column + 1)?),
+    })
 }
 
 fn window(row: &Row<'_>, column: usize) -> rusqlite::Result<Window> {
@@ -211,10 +234,16 @@ mod tests {
             (batches::DELETE, 2),
             (batches::OF_WINDOW, 3),
             (batches::RECENT, 1),
-            (rollups::COMPACTABLE, 3),
+            (days::DUE, 2),
+            (days::FIRST_DUE, 0),
+            (days::FIRST_WINDOW, 0),
+            (days::HOURS, 3),
+            (days::OF_SUBJECT, 3),
+            (days::OLD_HOURS, 2),
+            (rollups::FINER, 3),
             (rollups::OF_HOUR, 2),
-            (rollups::OF_SUBJECT, 3),
-            (rollups::PARTS, 5),
+            (rollups::PARTS_OF_HOUR, 3),
+            (rollups::WINDOWS, 2),
         ];
         for (sql, parameters) in statements {
             let plan = plans::of(sql, parameters);

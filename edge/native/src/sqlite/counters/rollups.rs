@@ -13,21 +13,20 @@ use waypost_service::model::LinkId;
 use waypost_wire::time::Timestamp;
 
 use super::super::error::damaged;
-use super::{at_most, closed_until};
+use super::{at_most, closed_until, days, marks};
 
-pub(super) const OF_SUBJECT: &str = "SELECT start, span, rollup FROM rollups
-    WHERE subject = ?1 AND start >= ?2 AND start < ?3 ORDER BY start, span";
+pub(super) const FINER: &str = "SELECT start, span, rollup FROM rollups
+    WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span < 2";
 
 // The condition that the index on `span` has is repeated, or SQLite could not use it.
 pub(super) const OF_HOUR: &str = "SELECT row, subject, rollup FROM rollups
     WHERE span IN (0, 1) AND span < 2 AND start >= ?1 AND start < ?2";
 
-pub(super) const COMPACTABLE: &str = "SELECT start, subject FROM rollups
-    WHERE span = ?1 AND span < 2 AND start < ?2 ORDER BY start, subject LIMIT ?3";
+pub(super) const WINDOWS: &str = "SELECT start, subject FROM rollups
+    WHERE span = 0 AND span < 2 AND start < ?1 ORDER BY start, subject LIMIT ?2";
 
-pub(super) const PARTS: &str = "SELECT row, rollup FROM rollups
-    WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span IN (?4, ?5)
-    ORDER BY start, span";
+pub(super) const PARTS_OF_HOUR: &str = "SELECT row, rollup FROM rollups
+    WHERE subject = ?1 AND start >= ?2 AND start < ?3 AND span < 2 ORDER BY start, span";
 
 pub(super) fn close(connection: &Connection, closing: &ClosingWindow) -> rusqlite::Result<Closed> {
     let window = closing.window;
@@ -56,9 +55,12 @@ pub(super) fn rewrite_hour(
     counted: &Counted,
 ) -> rusqlite::Result<bool> {
     let end = hour.plus_ms(Span::Hour.ms());
-    if closed_until(connection)?.start() < end || is_part_of_a_day(connection, hour)? {
+    let (closed_until, levels) = marks(connection)?;
+    if closed_until.start() < end || hour < levels.hours_from {
         return Ok(false);
     }
+    let mut subjects: BTreeSet<i64> =
+        counted.rollups.keys().map(|subject| subject.code()).collect();
     let old: Vec<(i64, i64, Rollup)> = connection
         .prepare_cached(OF_HOUR)?
         .query_map([hour.0, end.0], |row| {
@@ -66,6 +68,7 @@ pub(super) fn rewrite_hour(
         })?
         .collect::<Result<_, _>>()?;
     for (row, subject, rollup) in old {
+        subjects.insert(subject);
         delete(connection, row)?;
         if let Subject::Link(link) = Subject::from_code(subject) {
             let mut left = totals(connection, link)?;
@@ -74,6 +77,7 @@ pub(super) fn rewrite_hour(
         }
     }
     write_all(connection, hour, Span::Hour, counted)?;
+    days::make_again(connection, hour, subjects, levels)?;
     for (window, record) in windows {
         write_record(connection, *window, record)?;
     }
@@ -86,53 +90,50 @@ pub(super) fn compact(
     before: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    let Some(from) = into.finer() else {
-        return Ok(0);
-    };
-    let until = into.start(before.min(closed_until(connection)?.start()));
+    match into {
+        Span::Window => return Ok(0),
+        Span::Day => return days::make(connection, before, limit),
+        Span::Hour => {}
+    }
+    let until = Span::Hour.start(before.min(closed_until(connection)?.start()));
     let groups: BTreeSet<(i64, i64)> = connection
-        .prepare_cached(COMPACTABLE)?
-        .query_map((from.code(), until.0, at_most(limit)), |row| {
+        .prepare_cached(WINDOWS)?
+        .query_map((until.0, at_most(limit)), |row| {
             let start = Timestamp(row.get(0)?);
-            Ok((into.start(start).0, row.get(1)?))
+            Ok((Span::Hour.start(start).0, row.get(1)?))
         })?
         .collect::<Result<_, _>>()?;
-    for (start, subject) in &groups {
-        merge_group(connection, into, from, Timestamp(*start), *subject)?;
+    for (hour, subject) in &groups {
+        make_hour(connection, Timestamp(*hour), *subject)?;
     }
     Ok(groups.len())
 }
 
-/// Makes one row of all finer ones in a span, and of the one that is there already.
-fn merge_group(
-    connection: &Connection,
-    into: Span,
-    from: Span,
-    start: Timestamp,
-    subject: i64,
-) -> rusqlite::Result<()> {
+/// Makes an hour of its windows, and of what is there of it already.
+fn make_hour(connection: &Connection, hour: Timestamp, subject: i64) -> rusqlite::Result<()> {
+    let end = hour.plus_ms(Span::Hour.ms());
     let parts: Vec<(i64, Rollup)> = connection
-        .prepare_cached(PARTS)?
-        .query_map(
-            (subject, start.0, start.plus_ms(into.ms()).0, from.code(), into.code()),
-            |row| Ok((row.get(0)?, decode(row.get_ref(1)?.as_blob()?)?)),
-        )?
+        .prepare_cached(PARTS_OF_HOUR)?
+        .query_map((subject, hour.0, end.0), |row| {
+            Ok((row.get(0)?, decode(row.get_ref(1)?.as_blob()?)?))
+        })?
         .collect::<Result<_, _>>()?;
     for (row, _) in &parts {
         delete(connection, *row)?;
     }
     let merged = merge(parts.iter().map(|(_, rollup)| rollup));
-    insert(connection, subject, start, into, &merged)
+    insert(connection, subject, hour, Span::Hour, &merged)
 }
 
-pub(super) fn of_subject(
+/// Rows of windows and hours.
+pub(super) fn finer(
     connection: &Connection,
     subject: Subject,
     from: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Row>> {
     connection
-        .prepare_cached(OF_SUBJECT)?
+        .prepare_cached(FINER)?
         .query_map([subject.code(), from.0, until.0], |row| {
             let span: u8 = row.get(1)?;
             Ok(Row {
@@ -199,7 +200,7 @@ fn write_all(
     Ok(())
 }
 
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     subject: i64,
     start: Timestamp,
@@ -211,6 +212,9 @@ fn insert(
             "INSERT INTO rollups (subject, start, span, rollup) VALUES (?1, ?2, ?3, ?4)",
         )?
         .execute((subject, start.0, span.code(), rollup.encode()))?;
+    if span == Span::Hour {
+        days::note(connection, start, subject)?;
+    }
     Ok(())
 }
 
@@ -267,24 +271,6 @@ fn is_forgotten(connection: &Connection, link: LinkId) -> rusqlite::Result<bool>
         .query_row([link.0.cast_signed()], |row| row.get(0))
 }
 
-/// A day with clicks has clicks on links or on slugs that are not there.
-fn is_part_of_a_day(connection: &Connection, hour: Timestamp) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM rollups
-                 WHERE subject IN (?1, ?2) AND start = ?3 AND span = ?4)",
-        )?
-        .query_row(
-            (
-                Subject::Site.code(),
-                Subject::Orphans.code(),
-                Span::Day.start(hour).0,
-                Span::Day.code(),
-            ),
-            |row| row.get(0),
-        )
-}
-
-fn decode(bytes: &[u8]) -> rusqlite::Result<Rollup> {
+pub(super) fn decode(bytes: &[u8]) -> rusqlite::Result<Rollup> {
     Rollup::decode(bytes).map_err(|fault| damaged(format!("a rollup: {fault}")))
 }

@@ -65,7 +65,10 @@ pub(in crate::cli) struct PushArgs {
 impl PushArgs {
     pub(in crate::cli) fn run(self, surroundings: &mut Surroundings<'_>) -> Result<(), Failure> {
         let base = address(&self.url)?;
-        let source = Source::open(&self.data.path(surroundings)?).map_err(unread)?;
+        let directory = self.data.path(surroundings)?;
+        let sealing = self.data.sealing(surroundings)?;
+        let source = Source::open(&directory).and_then(|source| source.sealed_with(sealing));
+        let source = source.map_err(unread)?;
         let key = OriginKey::new(source.secrets().map_err(unread)?.origin);
         let bar = progress::bar(surroundings, source.count().map_err(unread)?);
         let mut push = Push {
