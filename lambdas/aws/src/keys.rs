@@ -2,7 +2,7 @@
 //!
 //! | `pk` | `sk` | |
 //! | --- | --- | --- |
-//! | `key#<SHA-256 in hex>` | `key` | the key: what every call of the API reads, once |
+//! | `key#<SHA-256 in hex>` | `key` | the key: what every call of the API reads, once; without `requests_per_minute`, the limit is that of all keys |
 //! | `keys` | `<id>` | `hash`: the list of keys, and the way from an id to its key |
 //!
 //! Installations have tens of keys, so their list is one partition; nothing but making a key writes
@@ -14,7 +14,7 @@ use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
 use crate::calls::{Transacted, Tries, Write, Written};
-use crate::item::{Fields, Item, bytes, damaged, pair, text, time, unavailable};
+use crate::item::{Fields, Item, bytes, damaged, number, pair, text, time, unavailable};
 use crate::store::AwsStore;
 
 /// Longest sort key (Amazon DynamoDB, "Quotas").
@@ -37,7 +37,7 @@ impl KeyStore for AwsStore {
             match self.transact(writes).await? {
                 Transacted::Done => return Ok(()),
                 Transacted::Met => tries.again("making a key").await?,
-                Transacted::Refused => {
+                Transacted::Refused(_) => {
                     // The same key, whole: it was written before its answer was lost.
                     let is_done = self.key_by_hash(&key.hash).await?.as_ref() == Some(key);
                     let twin = || damaged(format!("key {} exists", key.id));
@@ -133,7 +133,8 @@ fn item_key(hash: &[u8]) -> Item {
 }
 
 fn item(key: &ApiKey) -> Item {
-    let ApiKey { id, name, role, hash, created_at, last_used_at, revoked_at } = key;
+    let ApiKey { id, name, role, requests_per_minute, hash, created_at, last_used_at, revoked_at } =
+        key;
     let mut item = item_key(hash);
     let mut set = |name: &str, value: AttributeValue| drop(item.insert(name.to_owned(), value));
     set("id", text(id));
@@ -141,6 +142,9 @@ fn item(key: &ApiKey) -> Item {
     set("role", text(role.name()));
     set("hash", bytes(*hash));
     set("created_at", time(*created_at));
+    if let Some(limit) = requests_per_minute {
+        set("requests_per_minute", number(limit));
+    }
     if let Some(at) = last_used_at {
         set("last_used_at", time(*at));
     }
@@ -152,12 +156,14 @@ fn item(key: &ApiKey) -> Item {
 
 fn api_key(item: &Item) -> Result<ApiKey, StoreError> {
     let at = |name| item.has(name).then(|| item.time(name)).transpose();
+    let limit = item.has("requests_per_minute").then(|| item.number("requests_per_minute"));
     let role = item.text("role")?;
     let hash = item.bytes("hash")?.try_into();
     Ok(ApiKey {
         id: item.text("id")?.to_owned(),
         name: item.text("name")?.to_owned(),
         role: Role::from_name(role).ok_or_else(|| damaged(format!("key role {role:?}")))?,
+        requests_per_minute: limit.transpose()?,
         hash: hash.map_err(|_| damaged("a key's hash has not 32 bytes"))?,
         created_at: item.time("created_at")?,
         last_used_at: at("last_used_at")?,

@@ -62,6 +62,9 @@ pub struct ApiKey {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Requests that may be made with it in a minute; 0: any number; `None`: as many as the operator
+    /// says of all keys.
+    pub requests_per_minute: Option<u32>,
     /// SHA-256 of the secret; unique.
     pub hash: [u8; 32],
     /// When it was made.
@@ -107,13 +110,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A new key and its secret.
+/// A new key and its secret, with the limit that the operator sets for all keys.
 pub fn generate(name: String, role: Role, draws: &mut Draws, now: Timestamp) -> (ApiKey, Secret) {
     let secret = Secret::draw(draws);
     let key = ApiKey {
         id: draws.base62(ID_CHARS),
         name,
         role,
+        requests_per_minute: None,
         hash: sha256(secret.reveal().as_bytes()),
         created_at: now,
         last_used_at: None,

@@ -19,6 +19,7 @@ pub mod draft;
 pub mod edge;
 mod id;
 pub mod keys;
+pub mod limits;
 pub mod links;
 pub mod listing;
 #[cfg(any(test, feature = "testing"))]

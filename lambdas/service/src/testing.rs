@@ -11,15 +11,18 @@ use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
 
 use crate::ambient::{Clock, Entropy, FixedClock, Pause, SeededEntropy};
+use crate::api::ApiLimits;
 use crate::cleanup::Retention;
 use crate::codes::{NoMachine, Snowflake, Strategy};
 use crate::counting::ingest::{IngestError, ingest};
 use crate::counting::memory::MemoryCounters;
 use crate::destination::DestinationRules;
 use crate::draft::{DomainRules, DraftRules};
+use crate::limits::{Limits, MemoryLimits, Rate, Taken};
 use crate::links::{Host, RecordSink, Service, Settings};
 use crate::memory::{MemoryKeys, MemoryLinks};
 use crate::model::LinkId;
+use crate::seams::StoreError;
 use crate::slug::SlugRules;
 
 /// Everything a service needs, in memory.
@@ -30,6 +33,8 @@ pub struct MemoryHost {
     pub counters: MemoryCounters,
     /// API keys.
     pub keys: MemoryKeys,
+    /// Token buckets.
+    pub limits: FailingLimits,
     /// Links.
     pub links: MemoryLinks,
     /// What was published.
@@ -47,6 +52,7 @@ impl MemoryHost {
             },
             counters: MemoryCounters::default(),
             keys: MemoryKeys::default(),
+            limits: FailingLimits::default(),
             links: MemoryLinks::default(),
             records: RecordLog::default(),
         }
@@ -77,6 +83,7 @@ impl Host for MemoryHost {
     type Ambient = FixedAmbient;
     type Counters = MemoryCounters;
     type Keys = MemoryKeys;
+    type Limits = FailingLimits;
     type Links = MemoryLinks;
     type Records = RecordLog;
 
@@ -90,6 +97,10 @@ impl Host for MemoryHost {
 
     fn keys(&self) -> &MemoryKeys {
         &self.keys
+    }
+
+    fn limits(&self) -> &FailingLimits {
+        &self.limits
     }
 
     fn links(&self) -> &MemoryLinks {
@@ -132,6 +143,59 @@ impl Entropy for FixedAmbient {
 impl Pause for FixedAmbient {
     async fn pause_ms(&self, ms: u64) {
         self.paused_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+/// Token buckets in memory, as long as they answer.
+#[derive(Debug, Default)]
+pub struct FailingLimits {
+    /// The buckets.
+    pub buckets: MemoryLimits,
+    /// What happens instead of an answer.
+    pub failing: Mutex<Option<Failing>>,
+}
+
+/// What a store does that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// Answers that it cannot.
+    Fails,
+    /// Never answers.
+    Hangs,
+}
+
+impl FailingLimits {
+    async fn answers(&self) -> Result<(), StoreError> {
+        // Not held while nothing is answered.
+        let failing = *lock(&self.failing);
+        match failing {
+            None => Ok(()),
+            Some(Failing::Fails) => Err(StoreError::Unavailable("no buckets".into())),
+            Some(Failing::Hangs) => std::future::pending().await,
+        }
+    }
+}
+
+impl Limits for FailingLimits {
+    async fn take_tokens(
+        &self,
+        bucket: &str,
+        rate: Rate,
+        count: u32,
+        now: Timestamp,
+    ) -> Result<Taken, StoreError> {
+        self.answers().await?;
+        self.buckets.take_tokens(bucket, rate, count, now).await
+    }
+
+    async fn peek_tokens(
+        &self,
+        bucket: &str,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<Taken, StoreError> {
+        self.answers().await?;
+        self.buckets.peek_tokens(bucket, rate, now).await
     }
 }
 
@@ -181,7 +245,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A service on `host`: `s.example` (the default; slashes, check characters) and `ci.example`
-/// (ignores case, no check), random codes.
+/// (ignores case, no check), random codes, no limits of the API.
 ///
 /// # Errors
 /// Never; the machine number is a constant.
@@ -219,6 +283,7 @@ pub fn service(host: MemoryHost) -> Result<Service<MemoryHost>, NoMachine> {
     };
     let settings = Settings {
         admin_key: None,
+        api_limits: ApiLimits::default(),
         retention: Retention::default(),
         cleanup_per_second_max: NonZeroU32::MIN.saturating_add(499),
         edits_visible_within_seconds: 0,

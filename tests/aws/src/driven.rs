@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Runtime;
 use waypost_service::keys::{ApiKey, KeyStore};
+use waypost_service::limits::{Limits, Rate, Taken};
 use waypost_service::model::LinkId;
 use waypost_service::seams::{
     Changed, Created, Due, Idempotency, LinkStore, ListQuery, Page, StoreError, StoredLink,
@@ -135,5 +136,26 @@ impl<S: KeyStore> KeyStore for Driven<S> {
 
     async fn touch_key(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         driven(self.0.touch_key(id, now)).await
+    }
+}
+
+impl<S: Limits> Limits for Driven<S> {
+    async fn take_tokens(
+        &self,
+        bucket: &str,
+        rate: Rate,
+        count: u32,
+        now: Timestamp,
+    ) -> Result<Taken, StoreError> {
+        driven(self.0.take_tokens(bucket, rate, count, now)).await
+    }
+
+    async fn peek_tokens(
+        &self,
+        bucket: &str,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<Taken, StoreError> {
+        driven(self.0.peek_tokens(bucket, rate, now)).await
     }
 }

@@ -41,13 +41,11 @@ MORE = {
     "Api": {
         **EDGE_KEYS,
         **SEAL_KEYS,
-        **CLEANUP_QUEUE,
         "WAYPOST_ADMIN_KEY_SECRET": "Storage.AdminKeySecretArn",
-        "WAYPOST_CLICKS_QUEUE_URL": "Queues.ClicksQueueUrl",
         "WAYPOST_API_REQUESTS_PER_MINUTE": "1000",
         "WAYPOST_API_WRONG_KEYS_PER_QUARTER_HOUR": "100",
     },
-    "Cleanup": {**EDGE_KEYS, **SEAL_KEYS, **CLEANUP_QUEUE},
+    "Cleanup": {**EDGE_KEYS, **SEAL_KEYS},
     "Export": {**EDGE_KEYS, **SEAL_KEYS},
     "Publish": {**EDGE_KEYS, **SEAL_KEYS, **EDGE_STORES, **CLEANUP_QUEUE},
     "Reconcile": {**EDGE_KEYS, **SEAL_KEYS, **EDGE_STORES},
@@ -116,7 +114,8 @@ class Functions(unittest.TestCase):
                     "LogGroup": {"Ref": f"{name}LogGroup"},
                     "LogFormat": "JSON",
                     "ApplicationLogLevel": "TRACE",
-                    "SystemLogLevel": "WARN",
+                    # With reports of runs and starts.
+                    "SystemLogLevel": "INFO",
                 }
                 self.assertEqual(function["LoggingConfig"], log)
         groups = stack.of("AWS::Logs::LogGroup")
@@ -206,6 +205,13 @@ class Schedules(unittest.TestCase):
             self.assertEqual(schedule["FlexibleTimeWindow"], {"Mode": "OFF"})
             self.assertEqual(schedule["State"], "ENABLED")
         self.assertEqual(found, self.EXPECTED)
+
+    def test_send_what_functions_are_tested_with(self):
+        stack = production()
+        inputs = [s["Target"]["Input"] for s in stack.of("AWS::Scheduler::Schedule").values()]
+        for sent in map(json.loads, inputs):
+            event = (REPO / f"tests/events/schedule-{sent['task']}.json").read_text()
+            self.assertEqual(sent, json.loads(event))
 
     def test_can_be_switched_off(self):
         stack = Stack(PublicUrl="https://go.example", Schedules="DISABLED")

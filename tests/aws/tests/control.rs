@@ -1,15 +1,14 @@
-//! Control data over DynamoDB: leases, limits, bookmarks.
+//! Control data over DynamoDB: leases, tries at passwords, bookmarks.
 
 use std::collections::BTreeSet;
 
 use waypost_aws::calls::{Transacted, Write};
-use waypost_aws::control::attempts::{PER_CLIENT, PER_LINK, SPAN_MS};
-use waypost_aws::control::bucket::{Rate, Taken};
 use waypost_aws::control::machine::{MACHINES, Machine, TERMS};
 use waypost_aws::item::{Item, pair};
 use waypost_aws::store::AwsStore;
 use waypost_service::edge::Gate;
 use waypost_service::keys::KeyStore;
+use waypost_service::limits::attempts::{PER_CLIENT, PER_LINK, SPAN_MS, admits};
 use waypost_service::publish::{Bookmarks, LinkTable};
 use waypost_service::seams::{Created, Due, LinkStore, ListQuery, StoreError};
 use waypost_tests::contracts::links::{sample, stored};
@@ -144,7 +143,7 @@ async fn one_run_of_a_name_at_a_time() {
         let writes = writes.into_iter().map(Write::in_transaction).collect::<Result<_, _>>();
         ok(driven(store.transact(ok(writes))).await)
     };
-    assert_eq!(write(&run, "late").await, Transacted::Refused);
+    assert_eq!(write(&run, "late").await, Transacted::Refused(vec![0]));
     assert_eq!(write(&next, "timely").await, Transacted::Done);
     assert_eq!(driven(store.get(&names.control, pair("late", "x"))).await, Ok(None));
 
@@ -171,7 +170,7 @@ async fn a_wrong_clock_blocks_nothing_for_long() {
 async fn granted(store: &AwsStore, link: &str, client: u128, now: Timestamp, tries: u32) -> u32 {
     let mut granted = 0;
     for _ in 0..tries {
-        granted += u32::from(ok(driven(store.allow_attempt(link, Some(client), now)).await));
+        granted += u32::from(ok(driven(admits(store, link, Some(client), now)).await));
     }
     granted
 }
@@ -209,47 +208,6 @@ async fn tries_at_the_same_moment_are_counted() {
     let store = store().await;
     let counts = at_once(40, async |_| granted(&store, "s/a", V6, NOW, 1).await);
     assert_eq!(counts.iter().sum::<u32>(), PER_CLIENT);
-}
-
-const RATE: Rate = Rate { capacity: 5, refill: 2, per_ms: 1_000 };
-
-async fn take(store: &AwsStore, count: u32, ms: i64) -> Taken {
-    ok(driven(store.take_tokens("key/a", RATE, count, NOW.plus_ms(ms))).await)
-}
-
-#[tokio::test]
-async fn a_bucket_gives_what_it_has_and_fills_again() {
-    let store = store().await;
-    for _ in 0..5 {
-        assert_eq!(take(&store, 1, 0).await, Taken::Granted);
-    }
-    assert_eq!(take(&store, 1, 0).await, Taken::Refused { retry_after_ms: 500 });
-    assert_eq!(take(&store, 1, 499).await, Taken::Refused { retry_after_ms: 1 });
-    assert_eq!(take(&store, 1, 500).await, Taken::Granted);
-    assert_eq!(take(&store, 2, 500).await, Taken::Refused { retry_after_ms: 1_000 });
-    // More than a bucket holds counts as all of it.
-    assert_eq!(take(&store, 9, 2_999).await, Taken::Refused { retry_after_ms: 1 });
-    assert_eq!(take(&store, 9, 3_000).await, Taken::Granted);
-    // However long nobody takes, it is no fuller than full.
-    assert_eq!(take(&store, 5, 3_600_000).await, Taken::Granted);
-    assert_eq!(take(&store, 1, 3_600_000).await, Taken::Refused { retry_after_ms: 500 });
-    let other = store.take_tokens("key/b", RATE, 5, NOW.plus_ms(3_600_000));
-    assert_eq!(driven(other).await, Ok(Taken::Granted));
-    // A clock that was set back by more than clocks differ starts anew.
-    assert_eq!(take(&store, 1, 3_600_000 - 1_000).await, Taken::Refused { retry_after_ms: 1_500 });
-    assert_eq!(take(&store, 5, 0).await, Taken::Granted);
-}
-
-#[tokio::test]
-async fn processes_that_race_share_a_bucket() {
-    let store = store().await;
-    for moment in [0, 60_000] {
-        let taken = at_once(40, async |_| take(&store, 1, moment).await);
-        let granted = taken.iter().filter(|taken| **taken == Taken::Granted).count();
-        assert_eq!(granted, 5, "{taken:?}");
-        let refused = Taken::Refused { retry_after_ms: 500 };
-        assert_eq!(taken.iter().filter(|taken| **taken == refused).count(), 35);
-    }
 }
 
 #[tokio::test]

@@ -1,15 +1,10 @@
-//! How often passwords may be tried, over all processes: the limits of the binary
-//! (`waypost-native`, `attempts.rs`). Guesses are limited for each link, and more tightly for each
-//! client at a link.
+//! How often passwords may be tried, over all processes: [`AttemptCounters`].
 //!
 //! A counter is an item: when its span began, and tries since. Its increment is conditional on
-//! both, so tries at the same moment are all counted. If the store does not answer, the try is not
-//! admitted: its caller fails, as it does when the link cannot be read. Whoever could switch the
-//! store off must not get to guess freely.
-
-use std::net::Ipv6Addr;
+//! both, so tries at the same moment are all counted.
 
 use sha2::{Digest, Sha256};
+use waypost_service::limits::attempts::{AttemptCounters, Counter, Decision, SPAN_MS, Who, decide};
 use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
@@ -17,39 +12,21 @@ use crate::calls::{Tries, Write, Written};
 use crate::item::{Fields, number, pair, time};
 use crate::store::AwsStore;
 
-/// The span in which attempts add up.
-pub const SPAN_MS: i64 = 60_000;
-/// Attempts of one client at one link in a span. People mistype; programs guess.
-pub const PER_CLIENT: u32 = 10;
-/// Attempts of all clients at one link in a span: a botnet gains little, a crowd gets in.
-pub const PER_LINK: u32 = 300;
-
 /// Counters stay for so long after their span, in seconds: clocks may differ.
 const KEPT_SECONDS: i64 = 600;
 
-impl AwsStore {
-    /// Whether one more attempt at a link (the text of its key) is allowed; counts it if so.
-    ///
-    /// # Errors
-    /// The store's fault: the attempt must not be allowed.
-    pub async fn allow_attempt(
-        &self,
-        link: &str,
-        client: Option<u128>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let client = client_tag(link, network(client.unwrap_or_default()));
-        Ok(self.count_attempt(link, &client, PER_CLIENT, now).await?
-            && self.count_attempt(link, "all", PER_LINK, now).await?)
-    }
-
+impl AttemptCounters for AwsStore {
     async fn count_attempt(
         &self,
         link: &str,
-        who: &str,
+        who: Who,
         most: u32,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let who = match who {
+            Who::Client(network) => client_tag(link, network),
+            Who::Everybody => "all".to_owned(),
+        };
         let key = pair(format!("attempts#{link}#{who}"), "count");
         let control = &self.names.control;
         let over = now.plus_ms(-SPAN_MS);
@@ -61,19 +38,20 @@ impl AwsStore {
                 .with(":over", time(over))
                 .with(":now", time(now))
                 .with(":most", number(most));
-            match count.alone(self).await? {
+            let found = match count.alone(self).await? {
                 Written::Done(_) => return Ok(true),
-                Written::Refused(Some(found)) => {
-                    let since = found.time("since")?;
-                    if over < since && since <= now {
-                        return Ok(false);
-                    }
-                }
-                Written::Refused(None) => {}
+                Written::Refused(found) => found,
                 Written::Met => {
                     tries.again("counting an attempt").await?;
                     continue;
                 }
+            };
+            let found = found.map(|item| {
+                let (since, attempts) = (item.time("since")?, item.number("attempts")?);
+                Ok::<_, StoreError>(Counter { since, attempts })
+            });
+            if decide(found.transpose()?, most, now) == Decision::Refuse {
+                return Ok(false);
             }
             let mut fresh = key.clone();
             fresh.insert("since".to_owned(), time(now));
@@ -90,14 +68,6 @@ impl AwsStore {
             // Another began the span.
             tries.again("counting an attempt").await?;
         }
-    }
-}
-
-/// One client's addresses: an IPv6 host commands a /64 (RFC 6177), an IPv4 host one address.
-fn network(address: u128) -> u128 {
-    match Ipv6Addr::from_bits(address).to_ipv4_mapped() {
-        Some(_) => address,
-        None => address >> 64,
     }
 }
 
@@ -118,13 +88,8 @@ mod tests {
 
     #[test]
     fn clients_differ_by_network_and_by_link() {
-        let v6 = 0x2001_0db8_0000_0000_0000_0000_0000_0001;
-        assert_eq!(network(v6), network(v6 + 1));
-        assert_ne!(network(v6), network(v6 + (1 << 64)));
-        let v4 = 0xffff_0102_0304;
-        assert_ne!(network(v4), network(v4 + 1));
-        assert_ne!(client_tag("a/b", v4), client_tag("a/b", v4 + 1));
-        assert_ne!(client_tag("a/b", v4), client_tag("a/c", v4));
-        assert_eq!(client_tag("a/b", v4).len(), 6);
+        assert_ne!(client_tag("a/b", 1), client_tag("a/b", 2));
+        assert_ne!(client_tag("a/b", 1), client_tag("a/c", 1));
+        assert_eq!(client_tag("a/b", 1).len(), 6);
     }
 }

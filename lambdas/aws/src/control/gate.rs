@@ -1,6 +1,7 @@
 //! What answering edges needs: [`Gate`].
 
 use waypost_service::edge::Gate;
+use waypost_service::limits::attempts::admits;
 use waypost_service::seams::StoreError;
 use waypost_wire::key::LinkKey;
 use waypost_wire::time::Timestamp;
@@ -33,6 +34,6 @@ impl Gate for AwsStore {
         client_ip: Option<u128>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.allow_attempt(link.as_str(), client_ip, now).await
+        admits(self, link.as_str(), client_ip, now).await
     }
 }

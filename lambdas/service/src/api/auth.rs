@@ -4,7 +4,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use waypost_wire::time::Timestamp;
 
-use crate::keys::{self, AdminKey, KeyStore, Role};
+use super::limits::{Said, WrongKeys};
+use crate::keys::{self, KeyStore, Role};
+use crate::links::{Host, Service};
 use crate::problem::{Kind, Problem};
 
 /// The id that stands for the admin key given by setting; stored keys have longer ones.
@@ -17,6 +19,8 @@ pub(super) struct Principal {
     pub(super) key_id: String,
     /// What it may do.
     pub(super) role: Role,
+    /// Its own limit; 0: none.
+    pub(super) requests_per_minute: Option<u32>,
     /// Writing down the key's use failed, which must not fail the request.
     pub(super) touch_failed: Option<String>,
 }
@@ -33,27 +37,51 @@ impl Principal {
     }
 }
 
-/// Finds out who is calling. Unknown, revoked and forged keys get the same answer.
-pub(super) async fn authenticate(
+/// Finds out who is calling. Unknown, revoked and forged keys get the same answer, until their
+/// client has sent too many: then no key of it is looked at for a while.
+pub(super) async fn authenticate<H: Host>(
+    service: &Service<H>,
     headers: &HeaderMap,
-    admin: Option<&AdminKey>,
-    store: &impl KeyStore,
+    client_ip: Option<u128>,
     now: Timestamp,
+    said: &mut Said,
 ) -> Result<Principal, Problem> {
     let key = bearer(headers)?;
-    if admin.is_some_and(|admin| admin.is(key)) {
-        let key_id = SETTING_KEY_ID.to_owned();
-        return Ok(Principal { key_id, role: Role::Admin, touch_failed: None });
+    let wrong_keys = WrongKeys::of(service, client_ip, now);
+    if let Some(limit) = &wrong_keys {
+        let _ = limit;
     }
-    let refused = || Problem::new(Kind::Unauthenticated, "the key is not valid");
-    let hash = keys::hash(key).ok_or_else(refused)?;
+    if let Some(principal) = known(service, key, now).await? {
+        return Ok(principal);
+    }
+    if let Some(limit) = &wrong_keys {
+        limit.count(service, now, said).await?;
+    }
+    Err(Problem::new(Kind::Unauthenticated, "the key is not valid"))
+}
+
+/// Whose key it is.
+async fn known<H: Host>(
+    service: &Service<H>,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Principal>, Problem> {
+    if service.settings.admin_key.as_ref().is_some_and(|admin| admin.is(key)) {
+        let key_id = SETTING_KEY_ID.to_owned();
+        let (role, requests_per_minute, touch_failed) = (Role::Admin, None, None);
+        return Ok(Some(Principal { key_id, role, requests_per_minute, touch_failed }));
+    }
+    let Some(hash) = keys::hash(key) else { return Ok(None) };
+    let store = service.host.keys();
     let found = store.key_by_hash(&hash).await?;
-    let key = found.filter(|key| key.revoked_at.is_none_or(|at| now < at)).ok_or_else(refused)?;
+    let found = found.filter(|key| key.revoked_at.is_none_or(|at| now < at));
+    let Some(key) = found else { return Ok(None) };
     let touch_failed = match key.wants_touch(now) {
         true => store.touch_key(&key.id, now).await.err().map(|error| error.to_string()),
         false => None,
     };
-    Ok(Principal { key_id: key.id, role: key.role, touch_failed })
+    let (role, requests_per_minute) = (key.role, key.requests_per_minute);
+    Ok(Some(Principal { key_id: key.id, role, requests_per_minute, touch_failed }))
 }
 
 /// The key a request carries.
@@ -101,7 +129,12 @@ mod tests {
 
     #[test]
     fn roles_include_the_ones_before() {
-        let caller = |role| Principal { key_id: "k".into(), role, touch_failed: None };
+        let caller = |role| Principal {
+            key_id: "k".into(),
+            role,
+            requests_per_minute: None,
+            touch_failed: None,
+        };
         assert_eq!(caller(Role::Editor).require(Role::Viewer), Ok(()));
         assert_eq!(caller(Role::Editor).require(Role::Editor), Ok(()));
         let refused = caller(Role::Editor).require(Role::Admin).unwrap_err();

@@ -16,12 +16,16 @@ use crate::time::{rfc3339, rfc3339_option};
 
 const NAME_MAX_CHARS: usize = 100;
 
+/// Largest limit of a key: more than one process answers.
+const REQUESTS_PER_MINUTE_MAX: u32 = 1_000_000;
+
 /// A key as the API answers it: never the secret, nor its hash.
 #[derive(Serialize)]
 struct KeyView<'a> {
     id: &'a str,
     name: &'a str,
     role: Role,
+    requests_per_minute: Option<u32>,
     #[serde(with = "rfc3339")]
     created_at: Timestamp,
     #[serde(with = "rfc3339_option")]
@@ -36,6 +40,7 @@ impl<'a> KeyView<'a> {
             id: &key.id,
             name: &key.name,
             role: key.role,
+            requests_per_minute: key.requests_per_minute,
             created_at: key.created_at,
             last_used_at: key.last_used_at,
             revoked_at: key.revoked_at,
@@ -56,6 +61,7 @@ struct NewKeyView<'a> {
 struct NewKeyBody {
     name: String,
     role: Role,
+    requests_per_minute: Option<u32>,
 }
 
 pub(super) async fn create<H: Host>(
@@ -64,16 +70,24 @@ pub(super) async fn create<H: Host>(
 ) -> Result<Response<Bytes>, Problem> {
     Params::parse(call.parts.uri.query(), &[]).finish()?;
     let expected = "{\"name\": \"ci\", \"role\": \"editor\"}; roles are viewer, editor and admin";
-    let NewKeyBody { name, role } = body::read(call.body, expected)?;
+    let NewKeyBody { name, role, requests_per_minute } = body::read(call.body, expected)?;
     let is_line = (1..=NAME_MAX_CHARS).contains(&name.chars().count())
         && name.trim() == name
         && !name.chars().any(char::is_control);
+    let mut faults = Vec::new();
     if !is_line {
         let expected = "1 to 100 characters, without control characters or spaces around them";
-        let fault = FieldFault::new("/name", "will not do", expected);
-        return Err(Problem::invalid(vec![fault]));
+        faults.push(FieldFault::new("/name", "will not do", expected));
+    }
+    if requests_per_minute.is_some_and(|limit| limit > REQUESTS_PER_MINUTE_MAX) {
+        let expected = format!("0 (no limit) to {REQUESTS_PER_MINUTE_MAX}, or null");
+        faults.push(FieldFault::new("/requests_per_minute", "is too many", expected));
+    }
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
     }
     let (key, secret) = generate(name, role, &mut draws, call.now);
+    let key = ApiKey { requests_per_minute, ..key };
     call.service.host.keys().insert_key(&key).await?;
     let view = NewKeyView { key: KeyView::new(&key), secret: secret.reveal() };
     answer::json(StatusCode::CREATED, &view)

@@ -2,7 +2,7 @@
 //!
 //! Every answer is JSON: an object, a list as `{"data": [..], "next_cursor": ..}`, or a problem
 //! document (RFC 9457). Nothing is cached. Checks come in this order: does it exist, can it be
-//! done, who asks, may they, can we talk to each other, is the body right.
+//! done, who asks, how often, may they, can we talk to each other, is the body right.
 
 pub(crate) mod answer;
 mod auth;
@@ -11,6 +11,7 @@ mod cleanup;
 mod conditional;
 mod explain;
 mod keys;
+mod limits;
 mod links;
 pub(crate) mod params;
 mod recount;
@@ -30,8 +31,10 @@ use crate::problem::Problem;
 
 pub use auth::SETTING_KEY_ID;
 pub use body::BODY_MAX_BYTES;
+pub use limits::ApiLimits;
 
 use auth::Principal;
+use limits::Said;
 use route::{Action, Resource};
 
 /// What a host knows of a request beside the request.
@@ -39,6 +42,9 @@ use route::{Action, Resource};
 pub struct Caller {
     /// What the log knows the request by; problems repeat it.
     pub request_id: String,
+    /// Where it comes from: an IPv6 address, IPv4 is mapped. As the host's own connection or gateway
+    /// says, never as a client could make it up.
+    pub client_ip: Option<u128>,
 }
 
 /// What a host logs and measures of an answer: among the extensions of every response.
@@ -50,6 +56,8 @@ pub struct Handled {
     pub key_id: Option<String>,
     /// What went wrong that the caller is not told.
     pub log: Option<String>,
+    /// Why a limit was not asked, so that the request passed.
+    pub limit_failed: Option<String>,
 }
 
 /// A request that may do what it asks for.
@@ -73,14 +81,19 @@ pub async fn handle<H: Host>(
     let now = service.host.ambient().now();
     let draws = Draws::new(service.host.ambient());
     let (parts, body) = request.into_parts();
-    let mut handled = Handled::default();
-    let mut response = match dispatch(service, &parts, &body, now, draws, &mut handled).await {
+    let (mut handled, mut said) = (Handled::default(), Said::default());
+    let asked = Asked { parts: &parts, body: &body, client_ip: caller.client_ip, now, draws };
+    let mut response = match dispatch(service, asked, &mut handled, &mut said).await {
         Ok(response) => response,
         Err(problem) => {
             handled.log = problem.log.clone().or(handled.log);
             answer::problem(&problem, &caller.request_id)
         }
     };
+    handled.limit_failed = said.failed;
+    if let Some(standing) = said.standing {
+        standing.write_to(&mut response);
+    }
     let is_refused_method = response.status() == http::StatusCode::METHOD_NOT_ALLOWED;
     if let Ok((resource, _)) = Resource::find(parts.uri.path())
         && is_refused_method
@@ -98,37 +111,48 @@ pub async fn handle<H: Host>(
     }
 }
 
-/// Whether a request carries a key of at least `role`: for what a host answers beside the API.
+/// Whether a request carries a key of at least `role`: for what a host answers beside the API. Its
+/// wrong keys count with those at the API.
 ///
 /// # Errors
-/// [`Kind::Unauthenticated`](crate::problem::Kind), [`Kind::Forbidden`](crate::problem::Kind), or
-/// the store's fault.
+/// [`Kind::Unauthenticated`](crate::problem::Kind), [`Kind::Forbidden`](crate::problem::Kind),
+/// [`Kind::RateLimited`](crate::problem::Kind), or the store's fault.
 pub async fn authorize<H: Host>(
     service: &Service<H>,
     headers: &HeaderMap,
+    client_ip: Option<u128>,
     role: Role,
 ) -> Result<(), Problem> {
     let now = service.host.ambient().now();
-    let admin_key = service.settings.admin_key.as_ref();
-    let principal = auth::authenticate(headers, admin_key, service.host.keys(), now).await?;
+    let said = &mut Said::default();
+    let principal = auth::authenticate(service, headers, client_ip, now, said).await?;
     principal.require(role)
+}
+
+/// A request, in parts.
+struct Asked<'a> {
+    parts: &'a Parts,
+    body: &'a [u8],
+    client_ip: Option<u128>,
+    now: Timestamp,
+    draws: Draws,
 }
 
 async fn dispatch<H: Host>(
     service: &Service<H>,
-    parts: &Parts,
-    body: &[u8],
-    now: Timestamp,
-    draws: Draws,
+    asked: Asked<'_>,
     handled: &mut Handled,
+    said: &mut Said,
 ) -> Result<Response<Bytes>, Problem> {
+    let Asked { parts, body, client_ip, now, draws } = asked;
     let (resource, name) = Resource::find(parts.uri.path())?;
     handled.route = Some(resource.template);
     let (action, role) = resource.action(parts.method.as_str())?;
-    let admin_key = service.settings.admin_key.as_ref();
-    let principal = auth::authenticate(&parts.headers, admin_key, service.host.keys(), now).await?;
+    let principal = auth::authenticate(service, &parts.headers, client_ip, now, said).await?;
     handled.key_id = Some(principal.key_id.clone());
     handled.log.clone_from(&principal.touch_failed);
+    // What is refused below has taken a token too.
+    limits::take(service, &principal, now, said).await?;
     principal.require(role)?;
     body::check_accept(&parts.headers)?;
     if action.reads_body() {

@@ -80,7 +80,7 @@ impl World {
     }
 
     fn send(&self, request: Request<Bytes>) -> (Response<Bytes>, Handled) {
-        let caller = Caller { request_id: "r1".into() };
+        let caller = Caller { request_id: "r1".into(), client_ip: None };
         let mut response = block_on(handle(&self.service, self, &KEY, request, caller));
         let handled = response.extensions_mut().remove::<Handled>().unwrap();
         (response, handled)

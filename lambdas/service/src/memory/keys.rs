@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use waypost_wire::time::Timestamp;
 
@@ -8,7 +9,14 @@ use crate::seams::StoreError;
 
 /// API keys in memory.
 #[derive(Debug, Default)]
-pub struct MemoryKeys(Mutex<Vec<ApiKey>>);
+pub struct MemoryKeys(Mutex<Vec<ApiKey>>, AtomicUsize);
+
+impl MemoryKeys {
+    /// How often a key was looked up.
+    pub fn lookups(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
+    }
+}
 
 impl KeyStore for MemoryKeys {
     async fn insert_key(&self, key: &ApiKey) -> Result<(), StoreError> {
@@ -21,6 +29,7 @@ impl KeyStore for MemoryKeys {
     }
 
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         Ok(lock(&self.0).iter().find(|key| key.hash == *hash).cloned())
     }
 

@@ -102,7 +102,6 @@ fn create(
 ) -> Result<Outcome, Failure> {
     let (mut attempt, mut limited_seconds) = (0, 0);
     loop {
-        attempt += 1;
         let (failure, asked) = match post(client, creation) {
             Ok(answer) => match answer.status {
                 200..300 => {
@@ -113,7 +112,6 @@ fn create(
                     let seconds = answer.retry_after_seconds.unwrap_or(1);
                     let seconds = seconds.clamp(1, PAUSE_MAX_SECONDS);
                     limited_seconds += seconds;
-                    attempt -= 1;
                     pause(Duration::from_secs(seconds));
                     continue;
                 }
@@ -123,6 +121,7 @@ fn create(
             },
             Err(failure) => (failure, None),
         };
+        attempt += 1;
         if attempt == ATTEMPTS {
             return Err(failure);
         }
