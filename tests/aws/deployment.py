@@ -19,6 +19,7 @@ import urllib.request
 
 import boto3
 import botocore.config
+import botocore.exceptions
 
 import translate
 
@@ -39,6 +40,7 @@ PARAMETERS = {
     "PublicUrl": "https://go.example",
     "DeletionProtection": "false",
     "Schedules": "DISABLED",
+    "SlugSlashes": "true",
     # The emulator knows no alarms on what is calculated of metrics; tests/aws/stack reads them.
     "ApiErrorPercent": "0",
     "LostClicks": "0",
@@ -96,7 +98,9 @@ class Emulator:
             "GATEWAY_PORT": str(self.port),
             "IOT_MTLS_ENABLED": "0",
             "AUTH": "true",
+            # As Lambda sets it for functions with `ApplicationLogLevel: TRACE`.
             "AWS_LAMBDA_LOG_FORMAT": "json",
+            "AWS_LAMBDA_LOG_LEVEL": "TRACE",
             "AWS_ENDPOINT_URL": self.url,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -173,7 +177,20 @@ class Stack:
                 "aws_access_key_id": key["AccessKeyId"],
                 "aws_secret_access_key": key["SecretAccessKey"],
             }
+            # A new key is not known everywhere at once.
+            wait_until(self._knows_edge_sender, START_SECONDS, "the new key of edges to be known")
         return self._edge_sender
+
+    def _knows_edge_sender(self):
+        queues = self.client("sqs", **self._edge_sender)
+        try:
+            queues.get_queue_attributes(
+                QueueUrl=self.outputs["ClicksQueueUrl"], AttributeNames=["All"]
+            )
+        except botocore.exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            return code not in ("InvalidClientTokenId", "SignatureDoesNotMatch")
+        return True
 
     def stop(self):
         """Takes back what was only made to drive it."""
@@ -184,8 +201,8 @@ class Stack:
             )
 
     def address(self, path):
-        """Where the API answers for a path."""
-        return self.outputs["ApiUrl"] + path
+        """Where the API answers for a path: where its output says, unless it is told otherwise."""
+        return os.environ.get("WAYPOST_AWS_API_URL", self.outputs["ApiUrl"]) + path
 
     def secret(self, output):
         """The text of the secret whose ARN an output names."""
@@ -194,9 +211,19 @@ class Stack:
 
     def invoke(self, function, event):
         """Runs a function with an event and answers what it answered; fails as it failed."""
-        answer = self.client("lambda").invoke(
-            FunctionName=self.outputs[f"{function}Function"], Payload=json.dumps(event).encode()
-        )
+        functions = self.client("lambda")
+
+        def invoked():
+            try:
+                return functions.invoke(
+                    FunctionName=self.outputs[f"{function}Function"],
+                    Payload=json.dumps(event).encode(),
+                )
+            except functions.exceptions.TooManyRequestsException:
+                # The schedule's own run is under way; one at a time is allowed.
+                return None
+
+        answer = wait_until(invoked, DEPLOY_SECONDS, f"{function} to have an instance free")
         payload = answer["Payload"].read().decode()
         if "FunctionError" in answer:
             raise Failed(f"{function} failed: {payload}\n{self.logs(function)}")

@@ -74,6 +74,18 @@ class AtTheEdge(unittest.TestCase):
             self.until(lambda: self.edge.follow("stopped")[0] != 302, OBEYED_SECONDS, "an end")
             note("from disabling to the edge's obeying", "under 90 s", began)
 
+    def test_a_password_is_asked_for(self):
+        with driving("a password for a link that is in KV, then a visit", "not its destination"):
+            store = world().cloudflare.values
+            world().create(slug="guarded")
+            self.until(lambda: "go.example/guarded" in store, 40, "the record in KV")
+            is_open = store["go.example/guarded"]
+            answer = world().call("PATCH", "/api/v1/links/guarded", {"password": "open sesame"})
+            self.assertEqual(answer.status, 200, answer.text)
+            self.until(lambda: store["go.example/guarded"] != is_open, 40, "the record with it")
+            status, location = self.edge.follow("guarded")
+            self.assertEqual((status, location), (200, None), self.edge.log())
+
     def test_who_was_never_a_link_is_not_found(self):
         with driving("an unknown slug at the edge", "404"):
             self.assertEqual(self.edge.follow("nobody-made-this")[0], 404)

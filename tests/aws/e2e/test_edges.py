@@ -12,7 +12,7 @@ import urllib.request
 
 from clicks import Click, identity, number, pack, text
 from deployment import REPO
-from world import ATTEMPT_SECONDS, driving, world
+from world import ATTEMPT_SECONDS, driving, named, world
 
 VERSION = b"\x01"
 HEADER = "x-waypost-signature"
@@ -25,6 +25,11 @@ def edge_keys():
         [REPO / "infra/edge-keys.sh"], input=secret.encode(), stdout=subprocess.PIPE, check=True
     )
     return dict(word.split(":") for word in done.stdout.decode().split())
+
+
+def key(slug):
+    """The key of a record, in a question."""
+    return text(f"{world().host}/{slug}")
 
 
 def ask(question, body, key=None, seconds=None):
@@ -52,21 +57,21 @@ def ask(question, body, key=None, seconds=None):
 class Questions(unittest.TestCase):
     def test_are_answered_signed(self):
         with driving("an edge resolves a link, and one that is not there", "signed answers"):
-            world().create(slug="asked", destination="https://www.example.com/asked")
-            status, answer, is_signed = ask("resolve", text("go.example/asked"))
+            world().create(slug=named("asked"), destination="https://www.example.com/asked")
+            status, answer, is_signed = ask("resolve", key(named("asked")))
             self.assertEqual((status, is_signed), (200, True), answer)
-            start = VERSION + text("go.example/asked") + b"\x01"
+            start = VERSION + key(named("asked")) + b"\x01"
             self.assertEqual(answer[: len(start)], start)
             self.assertIn(b"https://www.example.com/asked", answer)
-            missing = ask("resolve", text("go.example/never"))
-            expected = VERSION + text("go.example/never") + b"\x00"
+            missing = ask("resolve", key(named("never")))
+            expected = VERSION + key(named("never")) + b"\x00"
             self.assertEqual(missing, (200, expected, True))
             status, answer, is_signed = ask("state", b"")
             self.assertEqual((status, is_signed), (200, True), answer)
 
     def test_are_refused_unsigned_late_or_with_another_key(self):
         with driving("questions with a wrong key, and 10 minutes old", "401"):
-            body = text("go.example/asked")
+            body = key(named("asked"))
             self.assertEqual(ask("resolve", body, key=b"\0" * 32)[0], 401)
             self.assertEqual(ask("resolve", body, seconds=int(time.time()) - 600)[0], 401)
             unsigned = world().call("POST", "/api/v1/edge/resolve", {}, key="")
@@ -82,17 +87,17 @@ class Questions(unittest.TestCase):
 
     def test_check_passwords(self):
         with driving("a link with a password: wrong, then right", "signed answers"):
-            world().create(slug="locked", password="open sesame")
+            world().create(slug=named("locked"), password="open sesame")
             nobody = b"\x00" + bytes(16)
-            key = text("go.example/locked")
-            wrong = ask("unlock", key + text("open") + nobody)
-            right = ask("unlock", key + text("open sesame") + nobody)
+            locked = key(named("locked"))
+            wrong = ask("unlock", locked + text("open") + nobody)
+            right = ask("unlock", locked + text("open sesame") + nobody)
             self.assertEqual(wrong, (200, VERSION + b"\x00", True))
             self.assertEqual(right, (200, VERSION + b"\x01", True))
 
     def test_bring_clicks_without_a_queue(self):
         with driving("clicks brought to the API, twice, one batch broken", "counted once"):
-            link = world().create(slug="brought")
+            link = world().create(slug=named("brought"))
             at_ms = int(time.time() * 1000) - 60_000
             clicks = [Click(link["id"], at_ms + index, visitor=index) for index in range(10)]
             batch = base64.b64decode(pack(random.getrandbits(63), 0, clicks))
@@ -102,7 +107,7 @@ class Questions(unittest.TestCase):
                 status, answer, is_signed = ask("clicks", body)
                 self.assertEqual((status, is_signed), (200, True), answer)
             world().roll_up()
-            self.assertEqual(world().stats("brought")["totals"]["all"], 10)
+            self.assertEqual(world().stats(named("brought"))["totals"]["all"], 10)
 
 
 if __name__ == "__main__":

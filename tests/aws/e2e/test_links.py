@@ -2,7 +2,7 @@
 
 import unittest
 
-from world import driving, world
+from world import driving, named, world
 
 
 class Links(unittest.TestCase):
@@ -19,45 +19,49 @@ class Links(unittest.TestCase):
 
     def test_a_links_life(self):
         with driving("create, read, change, disable, delete a link", "as docs/api.md says"):
-            made = world().create(slug="life", title="First", tags=["e2e-life"])
-            self.assertEqual(made["short_url"], "https://go.example/life")
+            slug = named("life")
+            path = f"/api/v1/links/{slug}"
+            made = world().create(slug=slug, title="First", tags=["e2e-life"])
+            self.assertEqual(made["short_url"], f"https://{world().host}/{slug}")
             self.assertEqual((made["state"], made["version"]), ("active", 1))
 
-            read = world().call("GET", "/api/v1/links/life")
+            read = world().call("GET", path)
             self.assertEqual(read.json, made)
             self.assertEqual(read.headers["etag"], '"v1"')
-            again = world().call("GET", "/api/v1/links/life", if_none_match='"v1"')
+            again = world().call("GET", path, if_none_match='"v1"')
             self.assertEqual((again.status, again.text), (304, ""))
 
             taken = world().call(
-                "POST", "/api/v1/links", {"destination": "https://a.example/", "slug": "life"}
+                "POST", "/api/v1/links", {"destination": "https://a.example/", "slug": slug}
             )
             self.assertEqual(taken.status, 409)
 
             changed = world().call(
-                "PATCH", "/api/v1/links/life", {"title": "Second"}, if_match='"v1"'
+                "PATCH", path, {"title": "Second"}, if_match='"v1"'
             )
             self.assertEqual((changed.status, changed.json["version"]), (200, 2))
-            stale = world().call("PATCH", "/api/v1/links/life", {"title": "x"}, if_match='"v1"')
+            stale = world().call("PATCH", path, {"title": "x"}, if_match='"v1"')
             self.assertEqual(stale.status, 412)
 
-            disabled = world().call("PATCH", "/api/v1/links/life", {"disabled": True})
+            disabled = world().call("PATCH", path, {"disabled": True})
             self.assertEqual(disabled.json["state"], "disabled")
 
-            self.assertEqual(world().call("DELETE", "/api/v1/links/life").status, 204)
-            self.assertEqual(world().call("GET", "/api/v1/links/life").status, 410)
-            self.assertEqual(world().call("GET", "/api/v1/links/never").status, 404)
+            self.assertEqual(world().call("DELETE", path).status, 204)
+            self.assertEqual(world().call("GET", path).status, 410)
+            self.assertEqual(world().call("GET", f"{path}-never").status, 404)
 
     def test_a_slug_with_slashes(self):
         with driving("a link docs/2026, asked for as %2F and as /", "200, 200, 204, 410"):
-            made = world().create(slug="docs/2026")
-            self.assertEqual(made["short_url"], "https://go.example/docs/2026")
-            for path in ("docs%2F2026", "docs%2f2026", "docs/2026", "docs%252F2026"):
+            folder = named("docs")
+            made = world().create(slug=f"{folder}/2026")
+            self.assertEqual(made["short_url"], f"https://{world().host}/{folder}/2026")
+            for slash in ("%2F", "%2f", "/", "%252F"):
+                path = f"{folder}{slash}2026"
                 read = world().call("GET", f"/api/v1/links/{path}")
                 self.assertEqual((read.status, read.json), (200, made), path)
                 stats = world().call("GET", f"/api/v1/links/{path}/stats")
                 self.assertEqual((stats.status, stats.json["totals"]["all"]), (200, 0), path)
-            path = "/api/v1/links/docs%2F2026"
+            path = f"/api/v1/links/{folder}%2F2026"
             changed = world().call("PATCH", path, {"title": "Handbook"}, if_match='"v1"')
             self.assertEqual((changed.status, changed.json["title"]), (200, "Handbook"))
             self.assertEqual(world().call("DELETE", path).status, 204)
@@ -65,30 +69,32 @@ class Links(unittest.TestCase):
 
     def test_a_slug_that_ends_like_a_resource(self):
         with driving("a link docs/stats", "as %252F; else it is the statistics of docs"):
-            made = world().create(slug="docs/stats")
-            read = world().call("GET", "/api/v1/links/docs%252Fstats")
+            folder = named("docs")
+            made = world().create(slug=f"{folder}/stats")
+            read = world().call("GET", f"/api/v1/links/{folder}%252Fstats")
             self.assertEqual((read.status, read.json), (200, made))
-            self.assertEqual(world().call("GET", "/api/v1/links/docs%2Fstats").status, 404)
+            self.assertEqual(world().call("GET", f"/api/v1/links/{folder}%2Fstats").status, 404)
 
     def test_a_creation_repeated_makes_one_link(self):
         with driving("the same creation three times with an Idempotency-Key", "one link"):
             body = {"destination": "https://www.example.com/once"}
             answers = [
-                world().call("POST", "/api/v1/links", body, idempotency_key="e2e-once")
+                world().call("POST", "/api/v1/links", body, idempotency_key=named("once"))
                 for _ in range(3)
             ]
             self.assertEqual([answer.status for answer in answers], [201] * 3)
             self.assertEqual(len({answer.text for answer in answers}), 1)
             body["destination"] = "https://www.example.com/other"
-            other = world().call("POST", "/api/v1/links", body, idempotency_key="e2e-once")
+            other = world().call("POST", "/api/v1/links", body, idempotency_key=named("once"))
             self.assertEqual(other.status, 422)
 
     def test_lists_page_through_all(self):
         with driving("30 links listed in pages of 7", "each once, newest first"):
-            made = [world().create(tags=["e2e-pages"])["id"] for _ in range(30)]
+            tag = named("pages")
+            made = [world().create(tags=[tag])["id"] for _ in range(30)]
             found, cursor, pages = [], "", 0
             while cursor is not None:
-                path = "/api/v1/links?tag=e2e-pages&limit=7"
+                path = f"/api/v1/links?tag={tag}&limit=7"
                 page = world().call("GET", f"{path}&cursor={cursor}" if cursor else path)
                 self.assertEqual(page.status, 200, page.text)
                 found += [link["id"] for link in page.json["data"]]

@@ -5,7 +5,7 @@ import re
 import unittest
 
 from deployment import wait_until
-from world import ATTEMPT_SECONDS, driving, world
+from world import ATTEMPT_SECONDS, driving, event, world
 
 INFRA = pathlib.Path(__file__).resolve().parents[3] / "infra"
 
@@ -42,7 +42,7 @@ class Metrics(unittest.TestCase):
         with driving("metrics of alarms and dashboard in the logs", "all there"):
             world().create(tags=["e2e-metrics"])
             world().roll_up()
-            world().stack.invoke("Reconcile", {"task": "reconcile"})
+            world().stack.invoke("Reconcile", event("schedule-reconcile"))
             for function, names in wanted.items():
                 wait_until(
                     lambda: names <= written(function), ATTEMPT_SECONDS,

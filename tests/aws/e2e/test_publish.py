@@ -3,7 +3,7 @@
 import unittest
 
 from deployment import Failed, wait_until
-from world import ATTEMPT_SECONDS, driving, only_on_the_emulator, world
+from world import ATTEMPT_SECONDS, driving, event, only_on_the_emulator, world
 
 STATE = "!state"
 # After a minute a link is no longer new; and room for a slow machine.
@@ -81,7 +81,7 @@ class Publish(unittest.TestCase):
     def test_state_is_published_by_the_clock(self):
         with driving("the state, by schedule", "in the store"):
             self.store.values.pop(STATE, None)
-            world().stack.invoke("Publish", {"task": "state"})
+            world().stack.invoke("Publish", event("schedule-state"))
             wait_for(lambda: STATE in self.store.values, "the state")
 
     def test_a_wiped_store_is_rebuilt(self):

@@ -3,14 +3,15 @@
 import json
 import unittest
 
-from world import driving, only_on_the_emulator, world
+from world import driving, event, only_on_the_emulator, world
 
 
 class Upkeep(unittest.TestCase):
     def test_cleanup_runs(self):
         with driving("a round of clean-up, dry and real", "no fault"):
-            for event in ({"task": "cleanup", "dry_run": True}, {"task": "cleanup"}):
-                report = world().stack.invoke("Cleanup", event)
+            by_the_clock = event("schedule-cleanup")
+            for order in ({**by_the_clock, "dry_run": True}, by_the_clock):
+                report = world().stack.invoke("Cleanup", order)
                 self.assertEqual(report["faults"], 0, report)
 
     @only_on_the_emulator
@@ -28,7 +29,7 @@ class Upkeep(unittest.TestCase):
     def test_export_writes_all_links(self):
         with driving("an export", "each link in a file of the bucket"):
             made = {world().create(tags=["e2e-export"])["id"] for _ in range(3)}
-            order = {"task": "export"}
+            order = event("order-export")
             while True:
                 answer = world().stack.invoke("Export", order)
                 if answer.get("done"):
