@@ -78,9 +78,9 @@ def for_emulator(built, into, parameters):
         for insists in [n for n, r in resources.items() if r["Type"] in TLS_ONLY]:
             del resources[insists]
         target = into / f"{name}.yaml"
-        target.write_text(yaml.safe_dump(_plain(translated), sort_keys=False))
+        target.write_text(yaml.safe_dump(plain(translated), sort_keys=False))
         resource["Properties"]["TemplateURL"] = target.name
-    (into / "template.yaml").write_text(yaml.safe_dump(_plain(root), sort_keys=False))
+    (into / "template.yaml").write_text(yaml.safe_dump(plain(root), sort_keys=False))
     return into / "template.yaml"
 
 
@@ -101,10 +101,10 @@ def _passed(root, resource, parameters):
     return passed
 
 
-def _plain(value):
+def plain(value):
     """Without the translator's own kinds of dictionaries and texts."""
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return str(value) if isinstance(value, str) else value

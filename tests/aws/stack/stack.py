@@ -38,17 +38,18 @@ class Stack:
         self.parameters = root["Parameters"]
         self.resources = {}
         self.made = {}
-        self._add("", root, parameters)
+        self.passed = {}
+        self._root = self._add("", root, parameters)
         for name, resource in root["Resources"].items():
             if resource["Type"] == "AWS::CloudFormation::Stack":
-                self._add_part(name, resource["Properties"], parameters)
+                self._add_part(name, resource["Properties"])
 
-    def _add_part(self, name, properties, parameters):
-        passed = {}
-        for key, value in properties.get("Parameters", {}).items():
-            reference = value.get("Ref") if isinstance(value, dict) else None
-            passed[key] = parameters.get(reference, self._source(value))
-        passed = {key: str(value) for key, value in passed.items()}
+    def _add_part(self, name, properties):
+        passed = {
+            key: str(self._source(self._root.fill(value)))
+            for key, value in properties.get("Parameters", {}).items()
+        }
+        self.passed[name] = passed
         template = translate.read(REPO / properties["TemplateURL"])
         declared = set(template["Parameters"])
         if declared != set(passed):

@@ -3,7 +3,7 @@
 import re
 import unittest
 
-from stack import FUNCTIONS, GIVEN, plain, production
+from stack import FUNCTIONS, GIVEN, REPO, plain, production
 
 # What IAM knows no resource for (Service Authorization Reference).
 WITHOUT_RESOURCE = {
@@ -15,8 +15,7 @@ NAMED_LATER = ("${RawBucketArn}/raw/*", "${RawBucketArn}/exports/*", "${LinksTab
 STARRED_ACTIONS = {"sqs:SendMessage*"}
 
 READ = {"GetItem", "BatchGetItem", "Query"}
-LEASE = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
-WRITE = READ | LEASE
+WRITE = READ | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
 WRITE_MANY = WRITE | {"BatchWriteItem"}
 
 # What functions may do with tables.
@@ -24,9 +23,9 @@ TABLES = {
     "Aggregate": {"Counters": {"BatchWriteItem"}},
     "Api": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
     "Cleanup": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
-    "Export": {"Links": READ, "Control": LEASE | {"Query"}, "Counters": READ},
+    "Export": {"Links": READ, "Counters": READ},
     "Publish": {
-        "Links": READ, "Counters": {"GetItem", "PutItem", "DeleteItem", "BatchWriteItem", "Query"},
+        "Links": READ, "Counters": {"GetItem", "PutItem", "BatchWriteItem", "Query"},
     },
     "Reconcile": {"Links": READ, "Control": {"GetItem", "PutItem", "DeleteItem"}},
     "Rollup": {"Counters": WRITE_MANY},
@@ -43,10 +42,9 @@ INDICES = {
         "Control": {"by_expires"},
         "Counters": {"by_last_use"},
     },
-    "Export": {"Links": {"by_created"}, "Counters": {"by_last_use"}},
+    "Export": {"Links": {"by_created"}},
     "Publish": {"Links": {"by_updated"}},
-    "Reconcile": {"Links": {"by_created", "by_updated"}},
-    "Rollup": {"Counters": {"by_last_use"}},
+    "Reconcile": {"Links": {"by_created"}},
 }
 OBJECTS = {
     "Aggregate": {"raw": {"PutObject"}},
@@ -59,8 +57,7 @@ TAKE = {"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueA
 SEND = {"SendMessage*"}
 QUEUES = {
     "Aggregate": {"ClicksQueue": TAKE},
-    "Api": {"ClicksQueue": SEND, "CleanupQueue": SEND},
-    "Cleanup": {"CleanupQueue": TAKE | SEND},
+    "Cleanup": {"CleanupQueue": TAKE},
     "Publish": {"CleanupQueue": SEND, "ChangesDeadLetters": SEND},
 }
 
@@ -176,6 +173,20 @@ class OfFunctions(unittest.TestCase):
             found = below(granted(name), r"Storage\.(\w+)TableArn", "dynamodb")
             self.assertEqual(found, TABLES[name], name)
 
+    def test_of_reconcile_on_control_are_for_its_bookmarks(self):
+        stack = production()
+        (policy,) = stack.properties(stack.role("Reconcile"))["Policies"]
+        bound = [
+            (listed(statement["Action"]), statement["Condition"])
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "Condition" in statement
+        ]
+        condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "bookmark#*"}}
+        actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+        self.assertEqual(bound, [(actions, condition)])
+        code = (REPO / "lambdas/aws/src/control/bookmark.rs").read_text()
+        self.assertIn('format!("bookmark#{store}")', code)
+
     def test_on_indices(self):
         for name in FUNCTIONS:
             found = {}
@@ -250,7 +261,10 @@ class OfTheCustomersKey(unittest.TestCase):
         policy = production().properties("Storage.KeyPolicy")["PolicyDocument"]
         for statement in policy["Statement"]:
             self.assertEqual(statement["Resource"], GIVEN["CustomerKeyArn"])
-            self.assertIn("kms:ViaService", statement["Condition"]["StringEquals"])
+            services = listed(statement["Condition"]["StringEquals"]["kms:ViaService"])
+            for service in services:
+                # As services are called wherever AWS is, in China too.
+                self.assertRegex(text(service), r"^\w+\.\$\{AWS::Region\}\.\$\{AWS::URLSuffix\}$")
         self.assertEqual(plain().of("AWS::IAM::ManagedPolicy"), {})
 
 
