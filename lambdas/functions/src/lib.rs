@@ -12,6 +12,7 @@ pub mod logs;
 pub mod metrics;
 pub mod path;
 pub mod publish;
+pub mod renewal;
 pub mod rollup;
 pub mod serving;
 pub mod start;

@@ -34,7 +34,7 @@ pub fn api(started: &Started, ambient: Ambient) -> Result<AwsApi, StartError> {
 /// # Errors
 /// If the settings name a machine that there is not.
 pub fn service(started: &Started, ambient: Ambient) -> Result<Service<AwsHost>, StartError> {
-    let Started { settings, keys, store } = started;
+    let Started { settings, keys, store, .. } = started;
     let no_machine = || StoreError::Damaged(format!("there is no machine {}", settings.machine_id));
     let (ids, codes) = plan::generators(settings, keys).ok_or_else(no_machine)?;
     let mut service_settings = plan::service_settings(settings);

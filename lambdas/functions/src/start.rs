@@ -1,6 +1,9 @@
 //! What a function needs before its first event: settings from the environment, secrets, clients.
 //! Done once for an instance, in its initialisation.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use waypost_aws::clients::Clients;
 use waypost_aws::schema::Names;
 use waypost_aws::secrets;
@@ -39,6 +42,23 @@ pub struct Started {
     pub keys: Keys,
     /// Where everything is kept.
     pub store: AwsStore,
+    /// Tokens of the stores of edges, by their names.
+    pub tokens: BTreeMap<String, String>,
+}
+
+/// The texts of the secrets that the environment names.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets {
+    edge_keys: String,
+    seal_keys: Option<String>,
+    admin_key: Option<String>,
+    edge_tokens: Option<String>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(..)")
+    }
 }
 
 /// The process's environment.
@@ -85,40 +105,91 @@ pub async fn start_with(
     environment: &impl Strings,
     clients: impl Future<Output = Clients>,
 ) -> Result<Started, StartError> {
-    let none = std::collections::BTreeMap::new();
-    let read = Settings::read(&none, environment, None);
-    let mut faults: Vec<String> = match &read {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().map(ToString::to_string).collect(),
-    };
-    let names = names(environment, &mut faults);
-    let keys_secret = required(environment, "edge_keys_secret", &mut faults);
-    let mut settings = match read {
-        Ok(settings) if faults.is_empty() => settings,
-        _ => return Err(StartError::Environment(faults)),
-    };
+    let read = Usable::read(environment)?;
     let clients = clients.await;
+    let secrets = read_secrets(environment, &clients).await?;
+    read.started(clients, &secrets)
+}
+
+/// The texts of the secrets as they are now.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn read_secrets(
+    environment: &impl Strings,
+    clients: &Clients,
+) -> Result<Secrets, StartError> {
+    let mut faults = Vec::new();
+    let edge_keys = required(environment, "edge_keys_secret", &mut faults);
+    if !faults.is_empty() {
+        return Err(StartError::Environment(faults));
+    }
     let optional = async |name: &str| match environment.value(name).filter(|id| !id.is_empty()) {
-        Some(id) => secrets::read(&clients, &id).await.map(Some),
+        Some(id) => secrets::read(clients, &id).await.map(Some),
         None => Ok(None),
     };
     // All at once: each takes some milliseconds of a cold start.
-    let (keys, seal_keys, admin_key) = tokio::try_join!(
-        secrets::read(&clients, &keys_secret),
+    let (edge_keys, seal_keys, admin_key, edge_tokens) = tokio::try_join!(
+        secrets::read(clients, &edge_keys),
         optional("seal_keys_secret"),
         optional("admin_key_secret"),
+        optional("edge_tokens_secret"),
     )?;
-    let keys = Keys::read(&keys).map_err(|fault| unusable("WAYPOST_EDGE_KEYS_SECRET", &fault))?;
-    let seal_keys = seal_keys.map(|text| SealKeys::read(&text)).transpose();
-    let seal_keys = seal_keys.map_err(|fault| unusable("WAYPOST_SEAL_KEYS_SECRET", &fault))?;
-    if let Some(key) = admin_key {
-        let key = key.trim();
-        // A key that would not do must be told, not left out.
-        AdminKey::new(key).map_err(|fault| unusable("WAYPOST_ADMIN_KEY_SECRET", &fault))?;
-        settings.admin_key = Some(key.to_owned());
+    Ok(Secrets { edge_keys, seal_keys, admin_key, edge_tokens })
+}
+
+/// An environment without faults.
+pub(crate) struct Usable {
+    settings: Settings,
+    names: Names,
+}
+
+impl Usable {
+    /// # Errors
+    /// All faults at once.
+    pub(crate) fn read(environment: &impl Strings) -> Result<Self, StartError> {
+        let read = Settings::read(&BTreeMap::new(), environment, None);
+        let mut faults: Vec<String> = match &read {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().map(ToString::to_string).collect(),
+        };
+        let names = names(environment, &mut faults);
+        required(environment, "edge_keys_secret", &mut faults);
+        match read {
+            Ok(settings) if faults.is_empty() => Ok(Self { settings, names }),
+            _ => Err(StartError::Environment(faults)),
+        }
     }
-    let store = AwsStore::new(clients, names).sealed_with(seal_keys);
-    Ok(Started { settings, keys, store })
+
+    /// With what the secrets hold.
+    ///
+    /// # Errors
+    /// If a secret does not hold what it should.
+    pub(crate) fn started(
+        self,
+        clients: Clients,
+        secrets: &Secrets,
+    ) -> Result<Started, StartError> {
+        let Self { mut settings, names } = self;
+        let keys = Keys::read(&secrets.edge_keys);
+        let keys = keys.map_err(|fault| unusable("WAYPOST_EDGE_KEYS_SECRET", &fault))?;
+        let seal_keys = secrets.seal_keys.as_deref().map(SealKeys::read).transpose();
+        let seal_keys = seal_keys.map_err(|fault| unusable("WAYPOST_SEAL_KEYS_SECRET", &fault))?;
+        if let Some(key) = secrets.admin_key.as_deref().map(str::trim) {
+            // A key that would not do must be told, not left out.
+            AdminKey::new(key).map_err(|fault| unusable("WAYPOST_ADMIN_KEY_SECRET", &fault))?;
+            settings.admin_key = Some(key.to_owned());
+        }
+        // What serde says of it could quote a token.
+        let told = |_| {
+            let problem = "expected a JSON object, from names to tokens";
+            unusable("WAYPOST_EDGE_TOKENS_SECRET", &problem)
+        };
+        let tokens = secrets.edge_tokens.as_deref().map(serde_json::from_str).transpose();
+        let tokens = tokens.map_err(told)?.unwrap_or_default();
+        let store = AwsStore::new(clients, names).sealed_with(seal_keys);
+        Ok(Started { settings, keys, store, tokens })
+    }
 }
 
 fn unusable(variable: &'static str, fault: &impl ToString) -> StartError {
@@ -146,8 +217,6 @@ pub fn required(environment: &impl Strings, key: &str, faults: &mut Vec<String>)
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[tokio::test]

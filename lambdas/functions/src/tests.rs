@@ -267,7 +267,8 @@ async fn the_schedule_starts_a_round() {
         let work: Work = serde_json::from_value(event).expect("work");
         handle(&service, work, NOW.0 as u64 + 60_000)
     };
-    let done = round(json!({ "task": "cleanup" })).await.expect("done");
+    let by_the_clock = serde_json::from_str(&event("schedule-cleanup.json")).expect("JSON");
+    let done = round(by_the_clock).await.expect("done");
     assert_eq!((&done["dry_run"], &done["next_cursor"]), (&json!(false), &Value::Null));
     assert_eq!(done["salts"], 0);
     let counted = round(json!({ "dry_run": true })).await.expect("done");
@@ -303,7 +304,8 @@ async fn all_links_are_exported_in_pieces() {
         export::handle(&api.service, &shelf, order, ends_at_ms).await.expect("exported")
     };
     // No time: one page at a time.
-    let mut told = export(order(json!({})), 0).await;
+    let ordered = serde_json::from_str(&event("order-export.json")).expect("JSON");
+    let mut told = export(order(ordered), 0).await;
     let name = told["export"].as_str().expect("a name").to_owned();
     while told["done"] == false {
         assert_eq!(told["export"], name);

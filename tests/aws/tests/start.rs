@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use waypost_aws::clients::Clients;
 use waypost_aws::testing::create_edge_table;
 use waypost_functions::publish::targets;
+use waypost_functions::renewal::{RENEWED_AFTER_MS, Renewed};
 use waypost_functions::serving;
 use waypost_functions::start::{StartError, Started, start_with};
 use waypost_host::ambient::Ambient;
@@ -12,6 +13,7 @@ use waypost_service::publish::EdgeStore;
 use waypost_tests_aws::emulator::Emulator;
 use waypost_tests_aws::faults::Faults;
 use waypost_wire::state::STATE_KEY;
+use waypost_wire::time::Timestamp;
 
 const ADMIN_KEY: &str = "an-admin-key-of-twenty-characters";
 const EDGE_KEYS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -97,6 +99,34 @@ async fn a_secret_that_will_not_do_is_refused_by_the_name_of_its_setting() {
     assert!(error.to_string().contains("ResourceNotFoundException"), "{error}");
 }
 
+/// A key that was taken away, or a token that was replaced, is known soon, and nothing is read before.
+#[tokio::test]
+async fn what_is_made_of_secrets_is_made_anew_when_one_changes() {
+    let secrets = [("edge_keys_secret", EDGE_KEYS), ("admin_key_secret", ADMIN_KEY)];
+    let (clients, faults, environment) = environment(&secrets).await;
+    let id = environment["admin_key_secret"].clone();
+    let own = clients.clone();
+    let put = async |text: &str| {
+        own.secrets.put_secret_value().secret_id(&id).secret_string(text).send().await.expect("put");
+    };
+    let make = |started: Started| Ok(started.settings.admin_key);
+    let at = |ms| Timestamp(1_000_000 + ms);
+    let renewed = Renewed::start(environment, async { clients }, make, at(0)).await.expect("starts");
+    let other = "another-key-of-twenty-characters";
+    put(other).await;
+    let key = async |ms| renewed.current(at(ms)).await.as_deref().map(str::to_owned);
+    assert_eq!(key(RENEWED_AFTER_MS - 1).await.as_deref(), Some(ADMIN_KEY));
+    assert_eq!(faults.sent(), ["GetSecretValue"; 2], "only at the start");
+    assert_eq!(key(RENEWED_AFTER_MS).await.as_deref(), Some(other));
+    assert_eq!(key(RENEWED_AFTER_MS + 1).await.as_deref(), Some(other));
+    assert_eq!(faults.sent(), ["GetSecretValue"; 4]);
+    // What will not do changes nothing, and neither does a secret that cannot be read.
+    put("weak").await;
+    assert_eq!(key(2 * RENEWED_AFTER_MS).await.as_deref(), Some(other));
+    own.secrets.delete_secret().secret_id(&id).force_delete_without_recovery(true).send().await.ok();
+    assert_eq!(key(3 * RENEWED_AFTER_MS).await.as_deref(), Some(other));
+}
+
 /// An edge reads the table that is nearest to it, which need not be in the stack's region.
 #[tokio::test]
 async fn a_store_of_edges_may_be_in_another_region() {
@@ -110,7 +140,7 @@ async fn a_store_of_edges_may_be_in_another_region() {
         format!("dynamodb name=far table={table} region=eu-west-3; dynamodb table={table}");
     environment.insert("edge_stores".to_owned(), stores);
     let started = start_with(&environment, async { clients.clone() }).await.expect("it starts");
-    let stores = targets(&environment, &started).await.expect("stores");
+    let stores = targets(&environment, &started).expect("stores");
     let names: Vec<&str> = stores.iter().map(EdgeStore::name).collect();
     assert_eq!(names, ["far", "dynamodb"]);
     let in_table = async |clients: &Clients| {

@@ -1,9 +1,6 @@
 //! The stores of edges that a function was told of.
 
-use std::collections::BTreeMap;
-
 use waypost_aws::edge_table::EdgeTable;
-use waypost_aws::secrets;
 use waypost_aws::store::AwsStore;
 use waypost_host::settings::Strings;
 use waypost_publish::{Setting, Store, StoreKind, parse};
@@ -29,38 +26,21 @@ pub enum Target {
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn targets(
-    environment: &impl Strings,
-    started: &Started,
-) -> Result<Vec<Target>, StartError> {
+pub fn targets(environment: &impl Strings, started: &Started) -> Result<Vec<Target>, StartError> {
     let text = environment.value("edge_stores").unwrap_or_default();
     let settings = parse(&text).map_err(|faults| {
         StartError::Environment(faults.iter().map(ToString::to_string).collect())
     })?;
-    let tokens = tokens(environment, &started.store).await?;
     let origin = OriginKey::new(started.keys.origin);
     let open = |setting: &Setting| {
         let refused = |fault: StoreFault| StartError::Environment(vec![fault.to_string()]);
-        match setting.open(|name| tokens.get(name).cloned(), &origin).map_err(refused)? {
+        let token = |name: &str| started.tokens.get(name).cloned();
+        match setting.open(token, &origin).map_err(refused)? {
             Some(store) => Ok(Target::Remote(store)),
             None => table(setting, &started.store).map(Target::Table),
         }
     };
     settings.iter().map(open).collect()
-}
-
-async fn tokens(
-    environment: &impl Strings,
-    store: &AwsStore,
-) -> Result<BTreeMap<String, String>, StartError> {
-    let name = environment.value("edge_tokens_secret").filter(|name| !name.is_empty());
-    let Some(name) = name else { return Ok(BTreeMap::new()) };
-    let text = secrets::read(&store.clients, &name).await?;
-    // What serde says of it could quote a token.
-    serde_json::from_str(&text).map_err(|_| StartError::Secret {
-        variable: "WAYPOST_EDGE_TOKENS_SECRET",
-        problem: "expected a JSON object, from names to tokens".to_owned(),
-    })
 }
 
 fn table(setting: &Setting, store: &AwsStore) -> Result<EdgeTable, StartError> {
