@@ -49,7 +49,7 @@ pub(super) async fn authenticate<H: Host>(
     let key = bearer(headers)?;
     let wrong_keys = WrongKeys::of(service, client_ip, now);
     if let Some(limit) = &wrong_keys {
-        let _ = limit;
+        limit.refuse_guesser(service, now, said).await?;
     }
     if let Some(principal) = known(service, key, now).await? {
         return Ok(principal);

@@ -242,6 +242,9 @@ fn admitted(taken: Taken, detail: impl FnOnce(u32) -> String) -> Result<(), Prob
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::Context;
+
     use super::*;
 
     #[test]
@@ -258,6 +261,43 @@ mod tests {
         ] {
             assert_ne!(tag, other);
         }
+    }
+
+    /// Ends at the second time that it is asked whether it has.
+    struct Second(bool);
+
+    impl Future for Second {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+            context.waker().wake_by_ref();
+            match std::mem::replace(&mut self.0, true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }
+    }
+
+    /// Pauses until then, or for ever.
+    struct Paused(bool);
+
+    impl Pause for Paused {
+        async fn pause_ms(&self, _: u64) {
+            match self.0 {
+                true => Second(false).await,
+                false => std::future::pending().await,
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_until_the_pause_ends() {
+        let within = |ends, answer: Pin<Box<dyn Future<Output = ()>>>| {
+            pollster::block_on(within(&Paused(ends), 1, answer))
+        };
+        assert_eq!(within(false, Box::pin(Second(false))), Some(()));
+        assert_eq!(within(true, Box::pin(Second(true))), Some(()));
+        assert_eq!(within(true, Box::pin(std::future::pending())), None);
     }
 
     #[test]

@@ -86,6 +86,45 @@ async fn two_nodes_and_a_worker_are_one_installation() {
     assert!(ended.iter().all(std::process::ExitStatus::success), "they end in order: {ended:?}");
 }
 
+/// One bucket for a key, whichever node it asks; the same for wrong keys of a client.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_share_the_limits_of_the_api() {
+    let installation = Installation::new(Emulator::shared()).await;
+    let nodes = [installation.node().await, installation.node().await];
+    let draft = json!({ "name": "n", "role": "viewer", "requests_per_minute": 3 });
+    let made = nodes[0].call("POST", "/api/v1/keys", Some(&draft)).await;
+    let key: Value = serde_json::from_slice(&made.body).expect("JSON");
+    let secret = key["secret"].as_str().expect("a secret");
+
+    let since = Instant::now();
+    let (mut granted, mut refusing) = (0, [false; 2]);
+    while refusing != [true; 2] {
+        for (node, refuses) in nodes.iter().zip(&mut refusing) {
+            let answer = node.call_as(secret, "GET", "/api/v1/links", None).await;
+            *refuses |= answer.status == 429;
+            // Without the headers, the emulator was so slow that it passed uncounted.
+            let counted = answer.header("ratelimit").is_some();
+            granted += u64::from(answer.status == 200 && counted);
+        }
+    }
+    let came_back = since.elapsed().as_secs() / 20;
+    assert!((3..=3 + came_back).contains(&granted), "{granted} with {came_back} more");
+
+    let (mut wrong, mut refusing) = (0, [false; 2]);
+    while refusing != [true; 2] {
+        for (node, refuses) in nodes.iter().zip(&mut refusing) {
+            let answer = node.call_as("wrong", "GET", "/api/v1/links", None).await;
+            *refuses |= answer.status == 429;
+            wrong += u32::from(answer.status == 401);
+        }
+    }
+    // Were the buckets apart, it would be twice as many; some come back meanwhile.
+    assert!((100..150).contains(&wrong), "{wrong}");
+    for node in nodes {
+        assert!(node.stop().await.success());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_looked_at_and_put_back() {
     let installation = Installation::new(Emulator::shared()).await;
@@ -109,4 +148,28 @@ async fn dead_letters_are_looked_at_and_put_back() {
     assert_eq!(installation.messages(&to).await, 1);
     process::until("what is no clicks stays", async || installation.messages(&dead).await == 1)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_links_are_sealed_with_is_replaced() {
+    let (old, new) = (format!("1:{}", "01".repeat(32)), format!("2:{}", "02".repeat(32)));
+    let mut installation = Installation::new(Emulator::shared()).await;
+    installation.seal_with(&old);
+    let node = installation.node().await;
+    let draft = json!({ "destination": "https://example.com/a", "slug": "hello", "notes": "ours" });
+    assert_eq!(node.call("POST", "/api/v1/links", Some(&draft)).await.status, 201);
+    installation.seal_with(&format!("{new} {old}"));
+    let said = installation.run(&["reseal"]).await;
+    assert_eq!(
+        said,
+        "1 links, 1 sealed anew with key 2\nin use: key 2, by 1 links\nnot in use any more: key 1; \
+         take it out after 24 hours, when answers remembered for creations have expired\n"
+    );
+    // Another node, which has the new key alone.
+    installation.seal_with(&new);
+    let other = installation.node().await;
+    let read = other.call("GET", "/api/v1/links/hello", None).await;
+    assert!(read.status == 200 && read.text().contains("\"notes\":\"ours\""), "{}", read.text());
+    assert_eq!(follow(&other, "hello").await, (302, Some("https://example.com/a".to_owned())));
+    assert!(node.stop().await.success() && other.stop().await.success());
 }

@@ -23,6 +23,7 @@ pub(crate) struct Installation {
     names: Names,
     clicks: String,
     url: String,
+    seal_keys: String,
 }
 
 /// A process that answers HTTP.
@@ -41,7 +42,12 @@ impl Installation {
     pub(crate) async fn new(emulator: &Emulator) -> Self {
         let (clients, names) = emulator.tables().await;
         let clicks = create_queue(&clients, &format!("{}-clicks", names.links)).await;
-        Self { clients, names, clicks, url: emulator.url() }
+        Self { clients, names, clicks, url: emulator.url(), seal_keys: String::new() }
+    }
+
+    /// Processes seal links with these keys from now on.
+    pub(crate) fn seal_with(&mut self, keys: &str) {
+        keys.clone_into(&mut self.seal_keys);
     }
 
     /// Starts a node and waits until it is well.
@@ -67,7 +73,7 @@ impl Installation {
 
     /// Runs a command to its end; what it said.
     pub(crate) async fn run(&self, args: &[&str]) -> String {
-        let done = self.command().args(args).output().await.expect("it runs");
+        let done = self.configured().args(args).output().await.expect("it runs");
         let said = String::from_utf8(done.stdout).expect("text");
         assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
         said
@@ -104,10 +110,21 @@ impl Installation {
 
     fn start(&self, command: &str, listen: &str) -> Process {
         let directory = TempDir::new().expect("a directory");
-        let mut process = self.command();
+        let mut process = self.configured();
         process
             .arg(command)
+            .env("WAYPOST_LISTEN", listen)
+            .env("WAYPOST_DATA_DIR", directory.path());
+        let child = process.spawn().expect("it starts");
+        Process { child, _directory: directory }
+    }
+
+    /// The program with the settings of all processes.
+    fn configured(&self) -> Command {
+        let mut command = self.command();
+        command
             .env("WAYPOST_STORE", "dynamodb")
+            .env("WAYPOST_SEAL_KEYS", &self.seal_keys)
             .env("WAYPOST_LINKS_TABLE", &self.names.links)
             .env("WAYPOST_CONTROL_TABLE", &self.names.control)
             .env("WAYPOST_COUNTERS_TABLE", &self.names.counters)
@@ -116,11 +133,8 @@ impl Installation {
             .env("WAYPOST_KEYS", SECRET)
             .env("WAYPOST_ADMIN_KEY", KEY)
             .env("WAYPOST_PUBLIC_URL", "http://go.example")
-            .env("WAYPOST_LOG_LEVEL", "warn")
-            .env("WAYPOST_LISTEN", listen)
-            .env("WAYPOST_DATA_DIR", directory.path());
-        let child = process.spawn().expect("it starts");
-        Process { child, _directory: directory }
+            .env("WAYPOST_LOG_LEVEL", "warn");
+        command
     }
 
     fn command(&self) -> Command {
@@ -147,10 +161,21 @@ impl Installation {
 impl Node {
     /// Calls it, with the admin key where the API is.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Raw {
+        self.call_as(KEY, method, path, body).await
+    }
+
+    /// Calls it with a key.
+    pub(crate) async fn call_as(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Raw {
         let body = body.map_or_else(String::new, ToString::to_string);
         let host = if path.starts_with("/api/") { "api.example" } else { "go.example" };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {KEY}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
