@@ -15,6 +15,8 @@ NAMED_LATER = ("${RawBucketArn}/raw/*", "${RawBucketArn}/exports/*", "${LinksTab
 STARRED_ACTIONS = {"sqs:SendMessage*"}
 
 READ = {"GetItem", "BatchGetItem", "Query"}
+# Of those who read links by the hundred only.
+READ_MANY = {"BatchGetItem", "Query"}
 WRITE = READ | {"PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"}
 WRITE_MANY = WRITE | {"BatchWriteItem"}
 
@@ -23,11 +25,11 @@ TABLES = {
     "Aggregate": {"Counters": {"BatchWriteItem"}},
     "Api": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
     "Cleanup": {"Links": WRITE, "Control": WRITE, "Counters": WRITE_MANY},
-    "Export": {"Links": READ, "Counters": READ},
+    "Export": {"Links": READ_MANY, "Counters": READ},
     "Publish": {
-        "Links": READ, "Counters": {"GetItem", "PutItem", "BatchWriteItem", "Query"},
+        "Links": READ_MANY, "Counters": {"GetItem", "PutItem", "BatchWriteItem", "Query"},
     },
-    "Reconcile": {"Links": READ, "Control": {"GetItem", "PutItem", "DeleteItem"}},
+    "Reconcile": {"Links": READ_MANY, "Control": {"GetItem", "PutItem", "DeleteItem"}},
     "Rollup": {"Counters": WRITE_MANY},
 }
 INDICES = {
