@@ -18,7 +18,7 @@ use waypost_tests::contracts::ok;
 use waypost_tests::contracts::seals::{NEW, OLD, keys};
 
 /// What nobody should find in the files.
-const NOTES: &str = "between-the-two-of-us";
+const NOTES: &str = "q-between-the-two-of-us";
 const HIDDEN: &str = "hidden-behind-a-password";
 
 fn directory() -> TempDir {
@@ -73,6 +73,17 @@ fn is_indexed(directory: &Path, trigram: &str) -> bool {
     connection.execute_batch(terms).expect("the terms are readable");
     let term = "SELECT EXISTS (SELECT 1 FROM temp.terms WHERE term = ?1)";
     connection.query_row(term, [trigram], |row| row.get(0)).expect("an answer")
+}
+
+/// Whether something is left of three characters in the bytes of the index, found or not. Only for
+/// the first of those that begin with a letter: of the others, the common start is left out.
+fn is_left(directory: &Path, trigram: &str) -> bool {
+    let connection = Connection::open(directory.join(FILE_NAME)).expect("SQLite opens it");
+    let mut blocks = connection.prepare("SELECT block FROM link_texts_data").expect("the blocks");
+    let blocks = blocks.query_map([], |row| row.get::<_, Vec<u8>>(0)).expect("the blocks");
+    blocks
+        .map(|block| block.expect("a block"))
+        .any(|block| block.windows(trigram.len()).any(|part| part == trigram.as_bytes()))
 }
 
 fn nonce() -> Option<[u8; 12]> {
@@ -211,6 +222,7 @@ async fn plain_text_is_gone_once_all_is_sealed() {
     drop(plain);
     assert!(is_told(directory.path(), NOTES) && is_told(directory.path(), HIDDEN));
     assert!(is_indexed(directory.path(), "two") && is_indexed(directory.path(), "hid"));
+    assert!(is_left(directory.path(), "q-b") && is_left(directory.path(), "zy-"));
 
     let swept = seal_anew(directory.path(), &sealing(OLD)).await;
     assert_eq!(swept, Swept { in_use: vec![1], is_rewritten: true });
@@ -220,6 +232,9 @@ async fn plain_text_is_gone_once_all_is_sealed() {
     for trigram in ["two", "hid", "xyz", "zzy"] {
         assert!(!is_indexed(directory.path(), trigram), "{trigram}");
     }
+    for trigram in ["q-b", "zy-"] {
+        assert!(!is_left(directory.path(), trigram), "{trigram}");
+    }
     assert!(is_indexed(directory.path(), "tit"));
     // It costs nothing to ask again.
     let swept = seal_anew(directory.path(), &sealing(OLD)).await;
@@ -228,6 +243,39 @@ async fn plain_text_is_gone_once_all_is_sealed() {
     assert_eq!(db.link_by_id(LinkId(40)).await, Ok(Some(with_record(secret(40)))));
     assert_eq!(db.replay("order-1", NOW).await, Ok(Some(answer)));
     assert_eq!(found(&db, "title of 40").await, [40]);
+}
+
+#[tokio::test]
+async fn an_edit_seals_what_was_plain() {
+    let directory = directory();
+    let plain = open(directory.path(), Sealing::default());
+    let link = create(&plain, secret(1)).await;
+    drop(plain);
+    assert!(is_indexed(directory.path(), "two") && is_indexed(directory.path(), "hid"));
+    let db = open(directory.path(), sealing(OLD));
+    // Nothing of its text changes but what of it may be in the index.
+    let edited = edit(&db, &link, |link| link.keep = true).await;
+    assert_eq!(db.link_by_id(LinkId(1)).await, Ok(Some(edited)));
+    db.close().await;
+    assert!(!is_indexed(directory.path(), "two") && !is_indexed(directory.path(), "hid"));
+    assert!(!is_told(directory.path(), NOTES) && !is_told(directory.path(), HIDDEN));
+}
+
+#[tokio::test]
+async fn the_index_forgets_what_is_a_small_part_of_it() {
+    let directory = directory();
+    let plain = open(directory.path(), Sealing::default());
+    create(&plain, Link { notes: Some("xyzzy-before".into()), ..sample(1) }).await;
+    // Beside so many others, the index would not be merged by itself.
+    for number in 2..=100 {
+        create(&plain, sample(number)).await;
+    }
+    drop(plain);
+    assert!(is_left(directory.path(), "zy-"));
+    seal_anew(directory.path(), &sealing(OLD)).await;
+    assert!(!is_left(directory.path(), "zy-"));
+    let db = open(directory.path(), sealing(OLD));
+    assert_eq!(found(&db, "slug-42").await, [42]);
 }
 
 #[tokio::test]

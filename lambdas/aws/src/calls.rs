@@ -1,14 +1,14 @@
 //! Calls of DynamoDB as this crate makes them: reads that are current, conditional writes whose
 //! answer says which condition did not hold, and what is tried again.
 //!
-//! Two layers try again. The SDK repeats a call that got no answer or was throttled (3 attempts);
-//! a repeated write may find that it was done before, so every write here can tell its own from
-//! another's, or does no harm twice. Above it, a write that met another on the same item
-//! (`TransactionConflict`) is tried a bounded number of times; then the store is unavailable.
+//! The SDK repeats a call that got no answer or was throttled (3 attempts); a repeated write may find
+//! that it was done before, so every write here can tell its own from another's, or does no harm
+//! twice. What was answered and may be tried again is [`Written::Met`] or [`Transacted::Met`]:
+//! [`crate::tries`] says how often.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -21,54 +21,14 @@ use waypost_service::seams::StoreError;
 
 use crate::item::{Item, damaged, unavailable};
 use crate::store::AwsStore;
+use crate::tries::{ANSWERING, Patience};
 
-/// Tries of a write that meets others.
-const TRIES: u32 = 10;
-/// Longest pause before the second try, in milliseconds; it doubles with each.
-const PAUSE_MS: u64 = 10;
-/// Longest pause of all, in milliseconds: with all tries, callers wait 2 s on average.
-const PAUSE_MAX_MS: u64 = 800;
-/// Most keys of one `BatchGetItem`.
-const BATCH_KEYS: usize = 100;
+pub use crate::tries::Tries;
+
+/// Most keys of one `BatchGetItem` (DynamoDB API reference).
+pub(crate) const BATCH_KEYS: usize = 100;
 /// Batches read side by side.
 const BATCHES: usize = 8;
-
-/// Tries that are left for one piece of work.
-#[derive(Debug)]
-pub struct Tries {
-    left: u32,
-    pause_ms: u64,
-}
-
-impl Tries {
-    /// All of them.
-    pub const fn new() -> Self {
-        Self { left: TRIES, pause_ms: PAUSE_MS }
-    }
-
-    /// Waits a random time, longer with each try.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] if there are no more tries; `what` says of what.
-    pub async fn again(&mut self, what: &str) -> Result<(), StoreError> {
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 {
-            let text = format!("{what}: {TRIES} tries met other writes or throttles");
-            return Err(StoreError::Unavailable(text));
-        }
-        // All of the pause is random: who met once must not meet again.
-        let pause_ms = u64::from_be_bytes(random()?) % (self.pause_ms + 1);
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        self.pause_ms = (self.pause_ms * 2).min(PAUSE_MAX_MS);
-        Ok(())
-    }
-}
-
-impl Default for Tries {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Random bytes of the operating system.
 ///
@@ -117,12 +77,12 @@ where
 }
 
 /// How a transaction ended, if it was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transacted {
     /// Durable, all of it.
     Done,
-    /// A condition does not hold; nothing was done.
-    Refused,
+    /// Nothing was done: the conditions of these writes do not hold.
+    Refused(Vec<usize>),
     /// It met another write or a throttle: nothing was done, and it may be tried again.
     Met,
 }
@@ -133,11 +93,7 @@ impl AwsStore {
     /// # Errors
     /// The store's fault. The writes may have been done.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
-        let call = self.clients.dynamo.transact_write_items().set_transact_items(Some(writes));
-        match call.send().await {
-            Ok(_) => Ok(Transacted::Done),
-            Err(error) => cancelled(&error),
-        }
+        transact(&self.clients.dynamo, writes).await
     }
 
     /// An item as it is now.
@@ -164,45 +120,66 @@ impl AwsStore {
         let mut items = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH_KEYS * BATCHES) {
             let batches = keys.chunks(BATCH_KEYS);
-            let batches = batches.map(|keys| self.get_batch(table, keys.to_vec(), attributes));
+            let batches = batches.map(|keys| {
+                let dynamo = &self.clients.dynamo;
+                get_batch(dynamo, table, keys.to_vec(), attributes, ANSWERING)
+            });
             items.extend(try_join_all(batches).await?.into_iter().flatten());
         }
         Ok(items)
     }
+}
 
-    async fn get_batch(
-        &self,
-        table: &str,
-        keys: Vec<Item>,
-        attributes: Option<&'static [&'static str]>,
-    ) -> Result<Vec<Item>, StoreError> {
-        let mut wanted = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys));
-        if let Some(attributes) = attributes {
-            // Under other names: some are words of the language.
-            let names = (0..attributes.len()).map(|index| format!("#a{index}"));
-            wanted = wanted.projection_expression(names.clone().collect::<Vec<_>>().join(","));
-            for (name, attribute) in names.zip(attributes) {
-                wanted = wanted.expression_attribute_names(name, *attribute);
-            }
-        }
-        let mut wanted = wanted.build().map_err(|error| damaged(error.to_string()))?;
-        let mut items = Vec::with_capacity(wanted.keys.len());
-        let mut tries = Tries::new();
-        loop {
-            let call = self.clients.dynamo.batch_get_item().request_items(table, wanted);
-            let answer = call.send().await.map_err(|error| unavailable(&error))?;
-            let mut found = answer.responses.unwrap_or_default();
-            items.extend(found.remove(table).unwrap_or_default());
-            let mut unread = answer.unprocessed_keys.unwrap_or_default();
-            match unread.remove(table).filter(|unread| !unread.keys.is_empty()) {
-                None => return Ok(items),
-                Some(unread) => wanted = unread,
-            }
-            tries.again("reading many items").await?;
-        }
+/// Writes all or nothing, once.
+///
+/// # Errors
+/// The store's fault. The writes may have been done.
+pub async fn transact(
+    dynamo: &Client,
+    writes: Vec<TransactWriteItem>,
+) -> Result<Transacted, StoreError> {
+    match dynamo.transact_write_items().set_transact_items(Some(writes)).send().await {
+        Ok(_) => Ok(Transacted::Done),
+        Err(error) => cancelled(&error),
     }
 }
 
+/// Items as they are now, of at most [`BATCH_KEYS`] keys; what an answer leaves out is asked for
+/// again.
+pub(crate) async fn get_batch(
+    dynamo: &Client,
+    table: &str,
+    keys: Vec<Item>,
+    attributes: Option<&'static [&'static str]>,
+    patience: Patience,
+) -> Result<Vec<Item>, StoreError> {
+    let mut wanted = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys));
+    if let Some(attributes) = attributes {
+        // Under other names: some are words of the language.
+        let names = (0..attributes.len()).map(|index| format!("#a{index}"));
+        wanted = wanted.projection_expression(names.clone().collect::<Vec<_>>().join(","));
+        for (name, attribute) in names.zip(attributes) {
+            wanted = wanted.expression_attribute_names(name, *attribute);
+        }
+    }
+    let mut wanted = wanted.build().map_err(incomplete)?;
+    let mut items = Vec::with_capacity(wanted.keys.len());
+    let mut tries = Tries::of(patience);
+    loop {
+        let call = dynamo.batch_get_item().request_items(table, wanted);
+        let answer = call.send().await.map_err(|error| unavailable(&error))?;
+        let mut found = answer.responses.unwrap_or_default();
+        items.extend(found.remove(table).unwrap_or_default());
+        let mut unread = answer.unprocessed_keys.unwrap_or_default();
+        match unread.remove(table).filter(|unread| !unread.keys.is_empty()) {
+            None => return Ok(items),
+            Some(unread) => wanted = unread,
+        }
+        tries.again("reading many items").await?;
+    }
+}
+
+/// Sorts the reasons why a transaction was not done.
 fn cancelled(error: &SdkError<TransactWriteItemsError>) -> Result<Transacted, StoreError> {
     let reasons = match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -213,21 +190,21 @@ fn cancelled(error: &SdkError<TransactWriteItemsError>) -> Result<Transacted, St
         }
         _ => return Err(unavailable(error)),
     };
-    let mut ended = Transacted::Met;
-    for reason in reasons {
+    let mut refused = Vec::new();
+    for (at, reason) in reasons.iter().enumerate() {
         match reason.code().unwrap_or("None") {
             "None"
             | "TransactionConflict"
             | "ThrottlingError"
             | "ProvisionedThroughputExceeded" => {}
-            "ConditionalCheckFailed" => ended = Transacted::Refused,
+            "ConditionalCheckFailed" => refused.push(at),
             other => {
                 let why = reason.message().unwrap_or("no message");
                 return Err(StoreError::Unavailable(format!("{other}: {why}")));
             }
         }
     }
-    Ok(ended)
+    Ok(if refused.is_empty() { Transacted::Met } else { Transacted::Refused(refused) })
 }
 
 /// A write of one item, alone or in a transaction: where, what, and under which condition.

@@ -114,7 +114,7 @@ async fn what_was_not_done_is_told() {
     assert_eq!(ended, Ok(vec![Kept::Stored, Kept::Failed]));
     faults.plan("BatchGetItem", vec![RequestLost; 3]);
     assert_eq!(edge.marks(&["s/a"]).await.map_err(|fault| fault.may_pass()), Err(true));
-    faults.calls();
+    faults.sent();
 }
 
 async fn links() -> AwsStore {

@@ -146,7 +146,7 @@ async fn throttles_that_last_are_told() {
         is_unavailable(store.take_use(link.link.id, 1).await, code);
         let query = ListQuery { limit: 9, ..ListQuery::default() };
         is_unavailable(store.list(&query, NOW).await, code);
-        faults.forget();
+        faults.begin(Vec::new());
     }
     // One throttle is not told.
     faults.plan("GetItem", [Refused("ThrottlingException")]);
@@ -303,6 +303,11 @@ async fn no_id_is_made_with_a_number_whose_lease_has_ended() {
     faults.plan("UpdateItem", thrice(&RequestLost));
     let problem = plane.create().await.expect_err("no number");
     assert_eq!((problem.kind, leases()), (Kind::Unavailable, 3));
+    // Nor may those go on that ask while another one does.
+    faults.plan("UpdateItem", vec![RequestLost; 9]);
+    let (one, two, three) = tokio::join!(plane.create(), plane.create(), plane.create());
+    let kinds = [one, two, three].map(|made| made.map_err(|problem| problem.kind));
+    assert_eq!((kinds, leases()), ([const { Err(Kind::Unavailable) }; 3], 9));
     // Nobody took it meanwhile.
     assert_eq!((plane.create().await, leases()), (Ok(first), 1));
 

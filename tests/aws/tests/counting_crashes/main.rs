@@ -4,7 +4,6 @@
 mod told;
 
 use told::{Told, equal};
-use waypost_aws::faults::{Faults, Trouble};
 use waypost_aws::store::AwsStore;
 use waypost_service::counting::close::{Recounted, close_due, recount_hour};
 use waypost_service::counting::compact::compact;
@@ -19,8 +18,12 @@ use waypost_service::model::LinkId;
 use waypost_service::seams::StoreError;
 use waypost_tests::clicks::{MIDNIGHT, at, batch, click};
 use waypost_tests_aws::emulator::Emulator;
+use waypost_tests_aws::faults::{Faults, Trouble};
 use waypost_wire::click::Click;
 use waypost_wire::time::Timestamp;
+
+/// Longer than all of it.
+const EVER_MS: i64 = 400 * Span::Day.ms();
 
 const TROUBLES: [Trouble; 3] = [Trouble::Before, Trouble::After, Trouble::Conflict];
 
@@ -78,7 +81,7 @@ async fn one_call_goes_wrong(
 ) -> Faults {
     let faults = Faults::default();
     let (clients, names) = Emulator::shared().tables().await;
-    let store = AwsStore::new(faults.around(&clients), names);
+    let store = AwsStore::new(faults.clients(&Emulator::shared().url()).await, names);
     prepare.take(&store).await.expect("nothing goes wrong yet");
     faults.begin(vec![(number, trouble)]);
     let mut results = Vec::new();
@@ -193,8 +196,10 @@ async fn sums(store: &impl CounterStore) -> Result<Vec<u64>, StoreError> {
     let open = OpenWindows::new();
     let mut sums = Vec::new();
     for subject in [Subject::Site, Subject::Orphans, Subject::Link(LinkId(7))] {
-        let rows = rollups(store, &open, subject, MIDNIGHT, at(9_999, 0), Span::Hour).await?;
-        sums.push(rows.iter().map(|row| row.rollup.totals.all()).sum());
+        for by in [Span::Hour, Span::Day] {
+            let rows = rollups(store, &open, subject, MIDNIGHT, at(9_999, 0), by).await?;
+            sums.push(rows.iter().map(|row| row.rollup.totals.all()).sum());
+        }
     }
     let links: Vec<LinkId> = (1..=40).map(LinkId).collect();
     sums.extend(link_totals(store, &open, &links).await?.iter().map(Totals::all));
@@ -229,6 +234,39 @@ async fn compaction() {
 #[tokio::test]
 async fn counting_an_hour_again() {
     let told = told_of_hours().await;
+    rewrite(&told.store).await.expect("memory");
+    let rewrite = async |store: &AwsStore| rewrite(store).await;
+    every_call_goes_wrong(&told, some_hours, rewrite).await;
+}
+
+/// The day goes with it, whenever it is made, and the hours can go afterwards.
+#[tokio::test]
+async fn counting_an_hour_of_a_day_again() {
+    let told = told_of_hours().await;
+    some_days(&told.store).await.expect("memory");
+    rewrite(&told.store).await.expect("memory");
+    compact(&told.store, at(1_500, 0), 0).await.expect("memory");
+    let prepare = async |store: &AwsStore| {
+        some_hours(store).await?;
+        some_days(store).await
+    };
+    let step = async |store: &AwsStore| {
+        // Once the hours begin to go it is too late to count them again.
+        if store.open().await?.levels.hours_from <= MIDNIGHT {
+            rewrite(store).await?;
+        }
+        let compacted = compact(store, at(1_500, 0), 0).await.map(drop);
+        all_are_there(store, &told.store).await?;
+        compacted
+    };
+    every_call_goes_wrong(&told, prepare, step).await;
+}
+
+async fn some_days(store: &impl CounterStore) -> Result<(), StoreError> {
+    compact(store, at(1_500, 0), EVER_MS).await.map(drop)
+}
+
+async fn rewrite(store: &impl CounterStore) -> Result<(), StoreError> {
     let mut counted = Counted::default();
     for subject in [Subject::Site, Subject::Link(LinkId(7)), Subject::Link(LinkId(9))] {
         let mut rollup = Rollup::default();
@@ -237,12 +275,8 @@ async fn counting_an_hour_again() {
     }
     let record = WindowRecord { batches: 2, digest: [9; 32], revision: 2, closed_at: at(130, 0) };
     let windows = [(Window::of(at(10, 0)), record)];
-    let rewrite = async |store: &AwsStore| {
-        assert!(store.rewrite_hour(MIDNIGHT, &windows, &counted).await?);
-        Ok(())
-    };
-    assert_eq!(told.store.rewrite_hour(MIDNIGHT, &windows, &counted).await, Ok(true));
-    every_call_goes_wrong(&told, some_hours, rewrite).await;
+    assert!(store.rewrite_hour(MIDNIGHT, &windows, &counted).await?);
+    Ok(())
 }
 
 #[tokio::test]

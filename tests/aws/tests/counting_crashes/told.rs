@@ -7,7 +7,7 @@ use waypost_service::counting::integrity::integrity;
 use waypost_service::counting::memory::MemoryCounters;
 use waypost_service::counting::rollup::Subject;
 use waypost_service::counting::store::{Account, CounterStore};
-use waypost_service::counting::window::{WINDOW_MS, Window};
+use waypost_service::counting::window::{Span, WINDOW_MS, Window};
 use waypost_service::model::LinkId;
 use waypost_tests::clicks::{MIDNIGHT, at};
 use waypost_wire::time::Timestamp;
@@ -43,8 +43,10 @@ pub(crate) async fn equal(store: &AwsStore, told: &Told, when: &str) {
     let mut subjects = BTreeSet::from([Subject::Site, Subject::Orphans]);
     subjects.extend(links.map(|link| Subject::Link(*link)));
     for subject in subjects {
-        let read = store.read(subject, FIRST, LAST).await;
-        assert_eq!(read, memory.read(subject, FIRST, LAST).await, "{when}: {subject:?}");
+        for by in [Span::Hour, Span::Day] {
+            let read = store.read(subject, FIRST, LAST, by).await;
+            assert_eq!(read, memory.read(subject, FIRST, LAST, by).await, "{when}: {subject:?}");
+        }
     }
     for number in [0, 1, 2, 6, 144] {
         let window = Window::of(MIDNIGHT.plus_ms(number * WINDOW_MS));
