@@ -1,6 +1,6 @@
 """Waypost on an emulator of AWS, deployed by the SAM CLI as it would be deployed to an account.
 
-As a program: starts an emulator, deploys what infra/build.sh built, prints the outputs of the stack
+As a program: starts an emulator, deploys what tests/setup/functions.sh built, prints the outputs of the stack
 as JSON, and stays until its standard input ends.
 """
 
@@ -253,7 +253,7 @@ class Deployment(Stack):
         """`sam deploy` of what was built."""
         built = REPO / ".aws-sam/build"
         if not built.exists():
-            raise Failed(f"{built} is not there: infra/build.sh makes it")
+            raise Failed(f"{built} is not there: tests/setup/functions.sh makes it")
         template = translate.for_emulator(built, self.emulator.folder, self.parameters)
         sam(
             self.emulator, "deploy", "--template-file", str(template), "--stack-name", STACK,

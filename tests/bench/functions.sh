@@ -15,8 +15,11 @@ cd "$repo"
 environment=$(tests/setup/aws-tools.sh)
 eval "$environment"
 export AWS_DEFAULT_REGION=us-east-1
-quietly sam-build infra/build.sh
-cargo build --quiet --profile function --package waypost-functions --example floor
-export WAYPOST_FLOOR=${CARGO_TARGET_DIR:-$repo/target}/function/examples/floor
+quietly sam-build tests/setup/functions.sh
+(
+  cd lambdas/functions
+  quietly floor cargo lambda build --release --example floor
+)
+export WAYPOST_FLOOR=${CARGO_TARGET_DIR:-$repo/target}/$(uname -m)-unknown-linux-gnu/release/examples/floor
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tests/aws exec "$WAYPOST_AWS_PYTHON" \
   tests/bench/functions/cold.py "${1:-21}"

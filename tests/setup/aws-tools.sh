@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints what to `eval` so that the AWS side can be deployed and driven on this machine: the SAM CLI
-# and cfn-lint on the PATH, the emulator's program by name, and settings that keep them to
-# themselves. Installs them from PyPI into the cache first if they are not there.
+# Prints what to `eval` so that the AWS side can be built, deployed and driven on this machine: the SAM
+# CLI, cfn-lint and cargo-lambda on the PATH, the emulator's program by name, and settings that keep
+# them to themselves. Installs them from PyPI into the cache first if they are not there.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -46,5 +46,7 @@ printf 'export WAYPOST_AWS_PYTHON=%q\n' "$folder/bin/python3"
 environment sam "the SAM CLI and cfn-lint (340 MB)"
 printf 'export PATH=%q:$PATH\n' "$folder/bin"
 printf 'export WAYPOST_SAM_PYTHON=%q\n' "$folder/bin/python3"
+environment build "cargo-lambda and its linker (115 MB)"
+printf 'export PATH=%q:$PATH\n' "$folder/bin"
 # No reports of usage, no look for machine roles.
 printf 'export SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true\n'

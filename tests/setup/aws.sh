@@ -94,7 +94,7 @@ say "functions, clients of stores, contracts, crashes and many nodes over the em
 cargo test "${locked[@]}" "${packages[@]}"
 
 say "building the functions"
-quietly sam-build infra/build.sh
+quietly sam-build tests/setup/functions.sh
 for program in .aws-sam/build/*/*Function/bootstrap; do
   weigh "$(basename "$(dirname "$program")")" "$program"
 done
@@ -103,3 +103,6 @@ say "building the Worker"
 build_edge
 
 drive
+
+say "driving a stack as one in an account is driven"
+python tests/aws/account.py
