@@ -77,13 +77,18 @@ impl<S: CounterStore> CounterStore for Driven<S> {
         driven(self.0.compact(into, before, limit)).await
     }
 
+    async fn delete_hours(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        driven(self.0.delete_hours(before, limit)).await
+    }
+
     async fn read(
         &self,
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError> {
-        driven(self.0.read(subject, from, until)).await
+        driven(self.0.read(subject, from, until, by)).await
     }
 
     async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError> {

@@ -2,6 +2,7 @@
 
 pub mod batches;
 pub mod closing;
+pub mod days;
 pub mod history;
 
 /// Hands the names of all behaviours, by theme, to a macro that makes tests of them: every
@@ -26,6 +27,14 @@ macro_rules! counters_contracts {
                 an_empty_window_leaves_no_record,
                 clicks_show_at_once_and_stay,
                 what_is_due_is_closed;
+            days:
+                a_day_is_made_of_hours_only,
+                a_day_is_the_same_from_its_hours,
+                a_deleted_link_has_no_days,
+                an_hour_of_a_day_can_be_rewritten,
+                days_are_made_beside_hours,
+                days_are_made_in_steps,
+                recounting_a_day_changes_nothing;
             history:
                 a_deleted_link_has_no_numbers,
                 an_hour_can_be_rewritten,

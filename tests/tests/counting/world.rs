@@ -32,6 +32,7 @@ const STEPS: usize = 250;
 const FIRST: Timestamp = Timestamp(i64::MIN);
 const LAST: Timestamp = Timestamp(i64::MAX);
 const HOURS_KEPT_MS: i64 = 3 * 3_600_000;
+const BY: [Span; 2] = [Span::Hour, Span::Day];
 
 /// How often each trouble was met.
 #[derive(Default)]
@@ -205,8 +206,8 @@ impl World {
                 Box::pin(report(shared, source, accepted))
             }
             _ => {
-                let link = self.draws.below(LINKS + 2);
-                Box::pin(read(shared, link))
+                let (link, by) = (self.draws.below(LINKS + 2), self.draws.below(2) as usize);
+                Box::pin(read(shared, link, BY[by]))
             }
         };
         self.tasks.push(task);
@@ -235,7 +236,8 @@ impl World {
     /// What a window was closed with is what it stays with.
     fn check_closed_windows(&self) {
         let inner = &self.shared.store.inner;
-        let reading = now_or_never(inner.read(Subject::Site, FIRST, LAST, Span::Hour)).expect("it reads");
+        let reading =
+            now_or_never(inner.read(Subject::Site, FIRST, LAST, Span::Hour)).expect("it reads");
         let mut closed = self.shared.closed.borrow_mut();
         for row in reading.rows {
             if row.span == Span::Window {
@@ -264,8 +266,8 @@ impl World {
         }
         let before = self.check_account();
         self.check_taken_in();
-        for link in 0..=LINKS + 1 {
-            run(read(Rc::clone(&shared), link));
+        for (link, by) in (0..=LINKS + 1).flat_map(|link| BY.map(|by| (link, by))) {
+            run(read(Rc::clone(&shared), link, by));
         }
         shared.now.set(shared.now.get().plus_ms(LOST_AFTER_MS + 3_600_000));
         run(close(Rc::clone(&shared)));
@@ -274,8 +276,8 @@ impl World {
         assert_eq!((after.counted, after.in_flight), (before.counted, 0));
         let bursts = self.check_rollups();
         run(make_compact(Rc::clone(&shared)));
-        for link in 0..=LINKS + 1 {
-            run(read(Rc::clone(&shared), link));
+        for (link, by) in (0..=LINKS + 1).flat_map(|link| BY.map(|by| (link, by))) {
+            run(read(Rc::clone(&shared), link, by));
         }
         Met {
             deaths: self.deaths,
@@ -324,7 +326,8 @@ impl World {
                 link => Subject::Link(LinkId(link)),
             };
             let (start, end) = (window.start(), window.end());
-            let reading = now_or_never(store.inner.read(subject, start, end, Span::Hour)).expect("it reads");
+            let reading =
+                now_or_never(store.inner.read(subject, start, end, Span::Hour)).expect("it reads");
             if let [row] = reading.rows.as_slice()
                 && row.span == Span::Window
             {
@@ -340,7 +343,8 @@ impl World {
 
     fn check_days(&self) -> usize {
         let inner = &self.shared.store.inner;
-        let reading = now_or_never(inner.read(Subject::Site, FIRST, LAST, Span::Hour)).expect("it reads");
+        let reading =
+            now_or_never(inner.read(Subject::Site, FIRST, LAST, Span::Hour)).expect("it reads");
         reading.rows.iter().filter(|row| row.span == Span::Day).count()
     }
 }
@@ -372,7 +376,7 @@ async fn report(shared: Rc<Shared>, source: u64, accepted: u64) {
 
 /// Reads all clicks on a link, on all links or on none, while others write: nothing stored before
 /// is missing, nothing is there twice.
-async fn read(shared: Rc<Shared>, link: u64) {
+async fn read(shared: Rc<Shared>, link: u64, by: Span) {
     let open = Rc::clone(&shared.open.borrow());
     let subject = match link {
         0 => Subject::Orphans,
@@ -388,7 +392,7 @@ async fn read(shared: Rc<Shared>, link: u64) {
         by_link.iter().filter(of).map(|(_, clicks)| clicks).sum::<u64>()
     };
     let before = stored();
-    let rows = rollups(&shared.store, &open, subject, FIRST, LAST, Span::Hour).await;
+    let rows = rollups(&shared.store, &open, subject, FIRST, LAST, by).await;
     if let Ok(rows) = rows {
         let read: u64 = rows.iter().map(|row| row.rollup.totals.all()).sum();
         assert!((before..=stored()).contains(&read), "{subject:?}: {read}, stored {before}");

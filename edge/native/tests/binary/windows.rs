@@ -15,7 +15,7 @@ use waypost_service::counting::close::{Proof, close_due, verify};
 use waypost_service::counting::ingest::ingest;
 use waypost_service::counting::rollup::Subject;
 use waypost_service::counting::store::CounterStore;
-use waypost_service::counting::window::Window;
+use waypost_service::counting::window::{Span, Window};
 use waypost_service::model::LinkId;
 use waypost_wire::click::{BatchWriter, Click};
 use waypost_wire::time::Timestamp;
@@ -57,7 +57,8 @@ pub(crate) fn close_and_prove(data_dir: &Path) -> u64 {
         }
         let mut clicks = 0;
         for subject in [Subject::Site, Subject::Orphans] {
-            let all = CounterStore::read(&db, subject, Timestamp(0), Timestamp(i64::MAX)).await;
+            let (from, until) = (Timestamp(0), Timestamp(i64::MAX));
+            let all = CounterStore::read(&db, subject, from, until, Span::Hour).await;
             clicks +=
                 all.expect("rollups").rows.iter().map(|row| row.rollup.totals.all()).sum::<u64>();
         }

@@ -1,4 +1,4 @@
-//! Compaction: the coarser row first, then the finer ones go.
+//! Compaction: the coarser row first, then windows go; hours stay beside their days.
 //!
 //! Which subjects have rows is listed by whoever writes rows. A plan is made of the lists of one
 //! coarser span and followed step by step; whoever follows it again finds what is done.
@@ -6,15 +6,17 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
+use sha2::{Digest as _, Sha256};
 use waypost_service::counting::compact::merge;
 use waypost_service::counting::rollup::Subject;
 use waypost_service::counting::window::Span;
 use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
+use super::objects::hex;
 use super::parts::Whole;
 use super::rollups::{StoredRow, covered, written};
-use super::rows::{decode_codes, encode_codes};
+use super::rows::{Marks, decode_codes, encode_codes};
 use super::table::{Action, FIRST, Outcome, TRANSACTION_MAX_BYTES, TRIES, key_of, pause};
 use super::totals::is_kept;
 use super::{Counters, keys};
@@ -25,20 +27,22 @@ const PLANNED: usize = 1_000;
 /// Merges of one transaction: two actions each, and one that checks the marks.
 const MERGES: usize = 12;
 
-/// An item of a plan: subjects that get a row of the span that ends at `end`.
-struct Plan {
-    item: Item,
-    end: Timestamp,
-    subjects: Vec<Subject>,
-    done: usize,
+/// An item of a plan, or of a list that is followed like one: subjects with rows in the span that
+/// ends at `end`.
+pub(super) struct Plan {
+    pub(super) item: Item,
+    pub(super) end: Timestamp,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) done: usize,
 }
 
 impl Plan {
-    fn read(item: Item) -> Result<Self, StoreError> {
+    pub(super) fn read(item: Item) -> Result<Self, StoreError> {
         let codes = decode_codes(item.bytes("subjects")?)?;
         let end = end_of(&item)?;
         let subjects = codes.into_iter().map(Subject::from_code).collect();
-        Ok(Self { end, subjects, done: item.number("done")?, item })
+        let done = if item.has("done") { item.number("done")? } else { 0 };
+        Ok(Self { end, subjects, done, item })
     }
 }
 
@@ -57,13 +61,22 @@ impl Counters<'_> {
         let Some(from) = into.finer() else {
             return Ok(0);
         };
-        let closed_until = self.marks().await?.closed_until;
-        let until = into.start(before.min(closed_until.start()));
+        let Marks { closed_until, levels, .. } = self.marks().await?;
+        let mut until = into.start(before.min(closed_until.start()));
+        if into == Span::Day {
+            if until <= levels.days_until {
+                return Ok(0);
+            }
+            until = self.days_due(before, closed_until).await?;
+        }
         let mut merges = 0;
         while merges < limit
             && let Some(plan) = self.next_plan(from, into, until).await?
         {
             merges += self.follow(plan, into, limit - merges).await?;
+        }
+        if into == Span::Day {
+            self.note_days(until).await?;
         }
         Ok(merges)
     }
@@ -124,22 +137,24 @@ impl Counters<'_> {
             }
         }
         if subjects.len() <= done {
-            if into == Span::Hour {
-                let codes = subjects.iter().map(|subject| subject.code()).collect();
-                let name = item.text("sk")?.get(17..).unwrap_or_default();
-                self.put_subjects(into, end, &format!("p{name}-"), &codes).await?;
-            }
+            let codes = subjects.iter().map(|subject| subject.code()).collect();
+            // Named by its content: there may be another plan of the same span later.
+            let digest = hex(&Sha256::digest(encode_codes(&codes)));
+            let name = format!("p{}-", digest.get(..32).unwrap_or_default());
+            self.put_subjects(into, end, &name, &codes).await?;
             self.table.delete_all(vec![key_of(&item)?]).await?;
         }
         Ok(merges)
     }
 
     /// Writes down how far a plan was followed. If it is gone, another one has followed it.
-    async fn note(&self, plan: &Item, done: usize) -> Result<(), StoreError> {
+    pub(super) async fn note(&self, plan: &Item, done: usize) -> Result<(), StoreError> {
         let note = Action::Update {
             key: key_of(plan)?,
             update: "SET #done = :done",
-            condition: Some("attribute_exists(pk) AND #done < :done"),
+            condition: Some(
+                "attribute_exists(pk) AND (attribute_not_exists(#done) OR #done < :done)",
+            ),
             values: vec![(":done", number(done))],
         };
         self.table.transact(&[note]).await.map(drop)
@@ -177,6 +192,12 @@ impl Counters<'_> {
             if let Some(merges) = self.try_merge(into, start, &[subject]).await? {
                 return Ok(merges);
             }
+            if into == Span::Day
+                && self.table.get(keys::rollup(subject, start, into)).await?.is_some()
+            {
+                // Whoever writes one of its hours anew writes it anew.
+                return Ok(0);
+            }
             if let Subject::Link(link) = subject
                 && self.total(link).await?.forgotten_at.is_some()
             {
@@ -199,6 +220,9 @@ impl Counters<'_> {
         let (mut merges, mut bytes) = (0, 0);
         let mut finer: Vec<Item> = Vec::new();
         let end = keys::span_end(start, into);
+        if into == Span::Day && end <= marks.levels.days_until {
+            return Ok(Some(0));
+        }
         let read = subjects.iter().map(|subject| self.rows(*subject, start, end));
         for (subject, rows) in subjects.iter().zip(try_join_all(read).await?) {
             let Some(rows) = rows else {
@@ -207,7 +231,9 @@ impl Counters<'_> {
             let (rows, covered) = covered(rows);
             let mut rows: Vec<StoredRow> =
                 rows.into_iter().filter(|stored| stored.row.span < into).collect();
-            finer.extend(rows.iter().chain(&covered).map(|stored| stored.item.clone()));
+            if into == Span::Hour {
+                finer.extend(rows.iter().chain(&covered).map(|stored| stored.item.clone()));
+            }
             if rows.is_empty() {
                 continue;
             }

@@ -76,9 +76,32 @@ pub(super) fn rollups(subject: Subject) -> String {
     format!("rollup#{:016x}", subject.code().cast_unsigned())
 }
 
-/// A rollup. Rollups sort by their ends, coarser ones behind finer ones.
+/// A rollup. Windows and hours sort by their ends, hours behind their windows. Days are behind all
+/// of them, the latest first: so one range holds what is finer from some time on, and the days from
+/// there back to another time.
 pub(super) fn rollup(subject: Subject, start: Timestamp, span: Span) -> Item {
-    pair(rollups(subject), behind(span_end(start, span), span.code()))
+    let end = span_end(start, span);
+    pair(
+        rollups(subject),
+        match span {
+            Span::Window | Span::Hour => behind(end, span.code()),
+            Span::Day => day(end),
+        },
+    )
+}
+
+/// Before every sort key of a day.
+const DAYS: &str = "d";
+
+/// The sort key of a day that ends at `end`, and before every one that ends earlier.
+pub(super) fn day(end: Timestamp) -> String {
+    format!("{DAYS}#{}", sortable(Timestamp(end.0.saturating_neg())))
+}
+
+/// Behind every sort key of a window or an hour that ends at or before `until`; before every day,
+/// also at the end of time.
+pub(super) fn finer_until(at: Timestamp) -> String {
+    until(at).min(DAYS.to_owned())
 }
 
 /// The first moment behind a span.
@@ -117,7 +140,7 @@ mod tests {
     use crate::item::Fields;
 
     #[test]
-    fn rollups_sort_by_their_ends_and_then_by_their_spans() {
+    fn rollups_sort_by_their_ends_and_days_are_behind_them_the_latest_first() {
         let hour = Timestamp(1_795_219_200_000);
         let last = hour.plus_ms(Span::Day.ms() - Span::Hour.ms());
         let spans = [
@@ -125,15 +148,24 @@ mod tests {
             (hour.plus_ms(Span::Hour.ms() - Span::Window.ms()), Span::Window),
             (hour, Span::Hour),
             (last, Span::Hour),
-            (hour, Span::Day),
             (hour.plus_ms(Span::Day.ms()), Span::Window),
+            (hour, Span::Day),
+            (hour.plus_ms(-Span::Day.ms()), Span::Day),
+            (Timestamp(0), Span::Day),
         ];
         let keys = spans.map(|(start, span)| rollup(Subject::Orphans, start, span));
         let sort = keys.each_ref().map(|key| key.text("sk").expect("a text"));
         assert!(sort.is_sorted_by(|one, next| one < next), "{sort:?}");
         let end = hour.plus_ms(Span::Day.ms());
-        let found = sort.map(|key| (after(hour).as_str()..=until(end).as_str()).contains(&key));
-        assert_eq!(found, [true, true, true, true, true, false]);
+        let found =
+            sort.map(|key| (after(hour).as_str()..=finer_until(end).as_str()).contains(&key));
+        assert_eq!(found, [true, true, true, true, false, false, false, false]);
+        // What is finer and ends after the last hour starts, and days that end after the first one.
+        let (from, to) = (after(last), day(hour.plus_ms(1)));
+        let found = sort.map(|key| (from.as_str()..=to.as_str()).contains(&key));
+        assert_eq!(found, [false, false, false, true, true, true, false, false]);
+        let finer = sort.map(|key| key <= finer_until(Timestamp(i64::MAX)).as_str());
+        assert_eq!(finer, [true, true, true, true, true, false, false, false]);
         assert_eq!(rollups(Subject::Orphans), "rollup#ffffffffffffffff");
         assert_eq!(rollups(Subject::Site), "rollup#0000000000000000");
     }

@@ -2,7 +2,7 @@
 //!
 //! | pk | sk | what |
 //! | --- | --- | --- |
-//! | `counting` | `marks` | `sealed_until`, `closed_until`, `rewrites` |
+//! | `counting` | `marks` | `sealed_until`, `closed_until`, `days_until`, `hours_from`, `rewrites` |
 //! | `counting` | `books` | sums of all sources, last row, version |
 //! | `source#<id>` | `ledger` | the account of a source, when it was heard of |
 //! | `heard` | `<5 minutes>#<id>` | index of sources by when they were heard of |
@@ -11,7 +11,8 @@
 //! | `window#<start>` | `<row>` | the same, by window |
 //! | `wide` | `<row>` | the same, of batches with clicks in many windows |
 //! | `windows` | `<start>` | first row of a window; its record when it is closed |
-//! | `rollup#<subject>` | `<end>#<span>` | a rollup |
+//! | `rollup#<subject>` | `<end>#<span>` | a rollup of a window or an hour |
+//! | `rollup#<subject>` | `d#<minus end>` | a rollup of a day |
 //! | `link#<id>` | `total` | clicks of a link, or that its numbers were removed |
 //! | `link#<id>` | `use` | its last use, as long as there is such a link |
 //! | `subjects#<span>` | `<end>#..` | subjects with rows of a span |
@@ -30,6 +31,9 @@
 //! - Compaction writes the coarser row before it deletes finer ones, and readers go from the end
 //!   of finer rows to the end of coarser ones: whoever misses a finer row meets the coarser one,
 //!   and whoever meets both leaves out the finer. No page of an answer has to be of one moment.
+//! - Days stand beside their hours. An hour that is counted again takes its day with it in one
+//!   transaction; `days_until` moves only if none was counted again since it was looked for days
+//!   that are not made.
 //! - Removing the numbers of a link first marks its total, which everything that writes rows of a
 //!   link checks in the transaction that does.
 //!
@@ -38,6 +42,7 @@
 mod booking;
 mod closing;
 mod compact;
+mod days;
 mod forget;
 pub mod inbox;
 mod keys;
@@ -145,13 +150,18 @@ impl CounterStore for AwsStore {
         Counters::of(self).compact(into, before, limit).await
     }
 
+    async fn delete_hours(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        Counters::of(self).delete_hours(before, limit).await
+    }
+
     async fn read(
         &self,
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError> {
-        Counters::of(self).read(subject, from, until).await
+        Counters::of(self).read(subject, from, until, by).await
     }
 
     async fn link_totals(&self, ids: &[LinkId]) -> Result<(Window, Vec<Totals>), StoreError> {

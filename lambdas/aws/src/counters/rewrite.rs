@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use waypost_service::counting::compact::merge;
 use waypost_service::counting::rollup::{Rollup, Subject, Totals};
 use waypost_service::counting::store::WindowRecord;
 use waypost_service::counting::tally::Counted;
@@ -13,11 +14,11 @@ use waypost_wire::time::Timestamp;
 
 use super::parts::{self, Whole};
 use super::rollups::{StoredRow, covered, written};
-use super::rows::{Marks, decode_codes, record};
-use super::table::{Action, Outcome, TRIES, pause};
-use super::totals::Total;
+use super::rows::{Marks, decode_codes, encode_codes, record};
+use super::table::{Action, Outcome, TRIES, key_of, pause};
+use super::totals::{Total, is_kept};
 use super::{Counters, keys};
-use crate::item::{Fields, Item, number};
+use crate::item::{Fields, Item, bytes, number, pair, time};
 
 impl Counters<'_> {
     pub(super) async fn rewrite_hour(
@@ -27,16 +28,9 @@ impl Counters<'_> {
         counted: &Counted,
     ) -> Result<bool, StoreError> {
         let end = keys::span_end(hour, Span::Hour);
-        let day = Span::Day.start(hour);
-        if self.marks().await?.closed_until.start() < end {
+        let marks = self.marks().await?;
+        if marks.closed_until.start() < end || hour < marks.levels.hours_from {
             return Ok(false);
-        }
-        // A day with clicks has clicks on links or on slugs that are not there, and those two are
-        // merged first.
-        for subject in [Subject::Site, Subject::Orphans] {
-            if self.table.get(keys::rollup(subject, day, Span::Day)).await?.is_some() {
-                return Ok(false);
-            }
         }
         let mut codes = self.listed(hour).await?;
         codes.extend(counted.rollups.keys().map(|subject| subject.code()));
@@ -46,8 +40,6 @@ impl Counters<'_> {
                 return Ok(false);
             }
         }
-        let name = format!("r{:x}-", self.marks().await?.rewrites);
-        self.put_subjects(Span::Hour, end, &name, &codes).await?;
         for (window, of) in windows {
             self.table.transact(&[record(*window, of)]).await?;
         }
@@ -65,6 +57,7 @@ impl Counters<'_> {
             (keys::plan(Span::Hour), hour, end),
             (keys::subjects(Span::Hour), hour, end),
             (keys::plan(Span::Day), day, day_end),
+            (keys::subjects(Span::Day), day, day_end),
         ];
         let mut codes = BTreeSet::new();
         for (list, after, until) in lists {
@@ -76,7 +69,8 @@ impl Counters<'_> {
         Ok(codes)
     }
 
-    /// Replaces what a subject has in an hour; whether that is not part of a day.
+    /// Replaces what a subject has in an hour, and its day if that is made; whether the hours of
+    /// the day are kept.
     async fn rewrite(
         &self,
         hour: Timestamp,
@@ -88,72 +82,158 @@ impl Counters<'_> {
             pause(attempt, TRIES, "counting an hour again").await?;
             attempt += 1;
             let marks = self.marks().await?;
-            let end = keys::span_end(hour, Span::Hour);
-            let Some(rows) = self.rows(subject, hour, end).await? else {
-                continue;
-            };
-            if rows.iter().any(|stored| stored.row.span == Span::Day) {
+            if hour < marks.levels.hours_from {
                 return Ok(false);
             }
-            let (rows, covered) = covered(rows);
-            let mut actions = vec![one_more(&marks), is_no_day(subject, hour)];
+            let Some(found) = self.found(hour, subject, &marks).await? else {
+                continue;
+            };
             let mut new = new;
+            let mut actions = vec![one_more(&marks)];
             if let Subject::Link(link) = subject {
                 let total = self.total(link).await?;
                 new = new.filter(|_| total.forgotten_at.is_none());
-                actions.extend(correction(link, &total, marks.closed_until, &rows, new));
-            }
-            let mut gone: Vec<&StoredRow> = rows.iter().chain(&covered).collect();
-            let mut kept_parts = Vec::new();
-            match new {
-                Some(rollup) => {
-                    let Whole { item, parts } = written(subject, hour, Span::Hour, rollup)?;
-                    self.table.put_all(parts).await?;
-                    gone.retain(|stored| stored.row.span != Span::Hour);
-                    kept_parts = parts::keys(&item)?;
-                    actions.push(Action::put(item));
+                let correction = correction(link, &total, marks.closed_until, &found.rows, new);
+                actions.push(correction.unwrap_or_else(|| is_kept(link)));
+                if total.forgotten_at.is_some() {
+                    // Its rows are removed by whoever removed its numbers.
+                    return Ok(true);
                 }
-                None if gone.is_empty() => return Ok(true),
-                None => actions.extend(gone.iter().map(|stored| Action::Delete {
-                    key: keys::rollup(subject, stored.row.start, stored.row.span),
+            }
+            let Change { written, gone } = found.change(hour, subject, new)?;
+            if written.is_empty() && gone.is_empty() {
+                return Ok(true);
+            }
+            let mut kept_parts = Vec::new();
+            for Whole { item, parts } in written {
+                self.table.put_all(parts).await?;
+                kept_parts.extend(parts::keys(&item)?);
+                actions.push(Action::put(item));
+            }
+            if found.day.is_none() && !found.is_made {
+                actions.push(is_no_day(subject, hour));
+            }
+            if new.is_some() {
+                actions.push(listed_anew(hour, subject, &marks));
+            }
+            for item in &gone {
+                actions.push(Action::Delete {
+                    key: key_of(item)?,
                     condition: None,
                     values: vec![],
-                })),
+                });
             }
-            match self.table.transact(&actions).await? {
-                Outcome::Done => {}
-                Outcome::Refused(which) if which.contains(&1) => return Ok(false),
-                Outcome::Refused(_) => continue,
+            if self.table.transact(&actions).await? != Outcome::Done {
+                continue;
             }
-            let gone: Vec<Item> = gone.into_iter().map(|stored| stored.item.clone()).collect();
-            self.delete_items(&gone).await?;
-            return self.delete_replaced_parts(&rows, &kept_parts).await.map(|()| true);
+            let replaced = found.items().map(parts::keys).collect::<Result<Vec<_>, _>>()?;
+            let mut replaced: Vec<Item> = replaced.into_iter().flatten().collect();
+            replaced.retain(|key| !kept_parts.contains(key));
+            return self.table.delete_all(replaced).await.map(|()| true);
         }
     }
 
-    /// Deletes the parts of a row of an hour that was written over, but for those it still has.
-    async fn delete_replaced_parts(
+    /// What there is of a subject in an hour, and in its day if that is made; `None` if some of it
+    /// was replaced meanwhile.
+    async fn found(
         &self,
-        rows: &[StoredRow],
-        kept: &[Item],
-    ) -> Result<(), StoreError> {
-        let mut replaced = Vec::new();
-        for stored in rows.iter().filter(|stored| stored.row.span == Span::Hour) {
-            replaced.extend(parts::keys(&stored.item)?);
+        hour: Timestamp,
+        subject: Subject,
+        marks: &Marks,
+    ) -> Result<Option<Found>, StoreError> {
+        let day = Span::Day.start(hour);
+        let item = self.table.get(keys::rollup(subject, day, Span::Day)).await?;
+        let is_made = item.is_some() || day < marks.levels.days_until;
+        let span = if is_made { Span::Day } else { Span::Hour };
+        let start = span.start(hour);
+        let Some(rows) = self.rows(subject, start, keys::span_end(start, span)).await? else {
+            return Ok(None);
+        };
+        let of_hour = |stored: &StoredRow| Span::Hour.start(stored.row.start) == hour;
+        let (rows, others) = rows.into_iter().partition(of_hour);
+        let (rows, covered) = covered(rows);
+        let others = super::rollups::covered(others).0;
+        Ok(Some(Found { is_made, day: item, rows, covered, others }))
+    }
+}
+
+/// What there is of a subject.
+struct Found {
+    /// Whether there is a row of the day, or would be one if it had clicks.
+    is_made: bool,
+    /// The row of the day.
+    day: Option<Item>,
+    /// Rows of the hour that count.
+    rows: Vec<StoredRow>,
+    /// Rows of the hour that are on their way out.
+    covered: Vec<StoredRow>,
+    /// Rows of the other hours of the day, if it is made.
+    others: Vec<StoredRow>,
+}
+
+/// What becomes of it.
+struct Change {
+    written: Vec<Whole>,
+    gone: Vec<Item>,
+}
+
+impl Found {
+    fn change(
+        &self,
+        hour: Timestamp,
+        subject: Subject,
+        new: Option<&Rollup>,
+    ) -> Result<Change, StoreError> {
+        let finer = self.rows.iter().chain(&self.covered);
+        let replaced = |stored: &&StoredRow| new.is_none() || stored.row.span != Span::Hour;
+        let mut gone: Vec<Item> =
+            finer.filter(replaced).map(|stored| stored.item.clone()).collect();
+        let mut written = Vec::new();
+        if let Some(rollup) = new {
+            written.push(self::written(subject, hour, Span::Hour, rollup)?);
         }
-        replaced.retain(|key| !kept.contains(key));
-        self.table.delete_all(replaced).await
+        if self.is_made && (new.is_some() || !gone.is_empty()) {
+            let others = self.others.iter().map(|stored| (stored.row.start, &stored.row.rollup));
+            let mut hours: Vec<(Timestamp, &Rollup)> =
+                others.chain(new.map(|rollup| (hour, rollup))).collect();
+            hours.sort_by_key(|(start, _)| *start);
+            let day = Span::Day.start(hour);
+            match (&self.day, hours.is_empty()) {
+                (Some(item), true) => gone.push(item.clone()),
+                (None, true) => {}
+                (_, false) => {
+                    let merged = merge(hours.into_iter().map(|(_, rollup)| rollup));
+                    written.push(self::written(subject, day, Span::Day, &merged)?);
+                }
+            }
+        }
+        Ok(Change { written, gone })
+    }
+
+    /// All that may be replaced.
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        let finer = self.rows.iter().chain(&self.covered);
+        finer.map(|stored| &stored.item).chain(&self.day)
     }
 }
 
 /// Counts a writing to closed hours, so that whoever read rows before it does not write what they
-/// came to.
+/// came to. Holds as long as no further day is made, and the hours of none begin to go.
 fn one_more(marks: &Marks) -> Action {
     Action::Update {
         key: keys::marks(),
         update: "SET #rewrites = :next",
-        condition: Some("attribute_not_exists(#rewrites) OR #rewrites = :rewrites"),
-        values: vec![(":next", number(marks.rewrites + 1)), (":rewrites", number(marks.rewrites))],
+        condition: Some(
+            "(attribute_not_exists(#rewrites) OR #rewrites = :rewrites) \
+             AND (attribute_not_exists(#days_until) OR #days_until = :days_until) \
+             AND (attribute_not_exists(#hours_from) OR #hours_from = :hours_from)",
+        ),
+        values: vec![
+            (":next", number(marks.rewrites + 1)),
+            (":rewrites", number(marks.rewrites)),
+            (":days_until", time(marks.levels.days_until)),
+            (":hours_from", time(marks.levels.hours_from)),
+        ],
     }
 }
 
@@ -164,6 +244,17 @@ fn is_no_day(subject: Subject, hour: Timestamp) -> Action {
         condition: "attribute_not_exists(pk)",
         values: vec![],
     }
+}
+
+/// Lists a subject with those that have rows in an hour: it may have had none, and is in no list
+/// then.
+fn listed_anew(hour: Timestamp, subject: Subject, marks: &Marks) -> Action {
+    let code = subject.code();
+    let name = format_args!("r{:x}-{:016x}", marks.rewrites, code.cast_unsigned());
+    let sk = keys::behind(keys::span_end(hour, Span::Hour), name);
+    let mut item = pair(keys::subjects(Span::Hour), sk);
+    item.insert("subjects".to_owned(), bytes(encode_codes(&BTreeSet::from([code]))));
+    Action::put(item)
 }
 
 /// What the total of a link becomes when its rows become another one, unless it has none.

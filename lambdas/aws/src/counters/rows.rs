@@ -6,6 +6,7 @@ use std::ops::Range;
 use aws_sdk_dynamodb::types::AttributeValue;
 use waypost_service::counting::batch::{Admission, decode_ranges, encode_ranges};
 use waypost_service::counting::ledger::Ledger;
+use waypost_service::counting::levels::Levels;
 use waypost_service::counting::store::WindowRecord;
 use waypost_service::counting::window::Window;
 use waypost_service::seams::StoreError;
@@ -27,13 +28,18 @@ pub(super) struct Marks {
     pub(super) closed_until: Window,
     /// Writes to closed hours.
     pub(super) rewrites: u64,
+    pub(super) levels: Levels,
 }
 
 impl Marks {
     /// Of an item, if there is one yet.
     pub(super) fn read(item: Option<&Item>) -> Result<Self, StoreError> {
-        let mut marks =
-            Self { sealed_until: Window::FIRST, closed_until: Window::FIRST, rewrites: 0 };
+        let mut marks = Self {
+            sealed_until: Window::FIRST,
+            closed_until: Window::FIRST,
+            rewrites: 0,
+            levels: Levels::NONE,
+        };
         let Some(item) = item else {
             return Ok(marks);
         };
@@ -45,6 +51,12 @@ impl Marks {
         }
         if item.has("rewrites") {
             marks.rewrites = item.number("rewrites")?;
+        }
+        if item.has("days_until") {
+            marks.levels.days_until = item.time("days_until")?;
+        }
+        if item.has("hours_from") {
+            marks.levels.hours_from = item.time("hours_from")?;
         }
         Ok(marks)
     }
@@ -340,7 +352,12 @@ mod tests {
 
     #[test]
     fn what_was_never_written_is_as_it_begins() {
-        let first = Marks { sealed_until: Window::FIRST, closed_until: Window::FIRST, rewrites: 0 };
+        let first = Marks {
+            sealed_until: Window::FIRST,
+            closed_until: Window::FIRST,
+            rewrites: 0,
+            levels: Levels::NONE,
+        };
         assert_eq!(Marks::read(None), Ok(first));
         assert_eq!(Marks::read(Some(&Item::new())), Ok(first));
         assert_eq!(Books::read(None), Ok(Books::default()));

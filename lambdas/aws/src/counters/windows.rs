@@ -36,7 +36,7 @@ impl Counters<'_> {
     pub(super) async fn open(&self) -> Result<Open, StoreError> {
         // In this order: a batch stored meanwhile has a row behind the last one read.
         let last_row = self.books().await?.last_row;
-        let Marks { sealed_until, closed_until, .. } = self.marks().await?;
+        let Marks { sealed_until, closed_until, levels, .. } = self.marks().await?;
         let from = sortable(closed_until.start());
         let open = self.table.query(keys::WINDOWS, &from, LAST, usize::MAX).await?;
         let mut oldest = None;
@@ -48,7 +48,7 @@ impl Counters<'_> {
                 after_row = after_row.min(item.number::<u64>("first_row")?.saturating_sub(1));
             }
         }
-        Ok(Open { sealed_until, closed_until, oldest, after_row })
+        Ok(Open { sealed_until, closed_until, oldest, after_row, levels })
     }
 
     pub(super) async fn seal(&self, until: Window) -> Result<(), StoreError> {

@@ -79,7 +79,7 @@ pub async fn verify(store: &impl CounterStore, window: Window) -> Result<Proof, 
 pub enum Recounted {
     /// Its batches were removed since.
     Gone,
-    /// It is not closed, or its rollups have become part of a day's.
+    /// It is not closed, or kept by day only.
     NotPossible,
     /// Durable.
     Recounted {

@@ -1,4 +1,5 @@
-//! Compaction: windows become hours, hours become days; the same numbers in less space.
+//! Compaction: windows become hours, hours are added up to days; the same numbers in less space, and
+//! in fewer rows where a question goes over months.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,11 @@ use crate::seams::StoreError;
 /// Merges made in one transaction: few enough that other writes do not wait for long.
 const MERGES: usize = 100;
 
-/// Hours stay apart for a good year, so that a year can be compared with the one before by hour
-/// and in any time zone; then they become days.
+/// Rows removed in one transaction.
+const REMOVED: usize = 1_000;
+
+/// Hours stay beside their days for a good year, so that a year can be compared with the one before
+/// by hour and in any time zone.
 pub const HOURS_KEPT_MS: i64 = 400 * 24 * 60 * 60 * 1_000;
 
 /// What was compacted.
@@ -24,11 +28,13 @@ pub struct Compacted {
     pub hours: usize,
     /// Rollups of days written.
     pub days: usize,
+    /// Rollups of hours removed.
+    pub hours_removed: usize,
 }
 
-/// Makes hours of the windows of every closed hour, and days of the hours of every closed day that
-/// ended `hours_kept_ms` ago or more. Statistics by hour, by hour of the week and in time zones
-/// are exact only as far back as hours are kept.
+/// Makes hours of the windows of every closed hour, adds the hours of every closed day up, and
+/// removes the hours of days that ended `hours_kept_ms` ago or more. Statistics by hour, by hour of
+/// the week and in time zones are exact only as far back as hours are kept.
 ///
 /// # Errors
 /// If the store fails; what was compacted before stays so.
@@ -45,9 +51,15 @@ pub async fn compact(
         }
     }
     loop {
-        match store.compact(Span::Day, now.plus_ms(-hours_kept_ms), MERGES).await? {
-            0 => return Ok(compacted),
+        match store.compact(Span::Day, now, MERGES).await? {
+            0 => break,
             merges => compacted.days += merges,
+        }
+    }
+    loop {
+        match store.delete_hours(now.plus_ms(-hours_kept_ms), REMOVED).await? {
+            0 => return Ok(compacted),
+            removed => compacted.hours_removed += removed,
         }
     }
 }

@@ -8,6 +8,7 @@ use waypost_wire::time::Timestamp;
 use super::batch::{Admission, ReceivedBatch, StoredBatch};
 use super::compact;
 use super::ledger::Ledger;
+use super::levels::{Levels, days_due, whole};
 use super::rollup::{Rollup, Subject, Totals};
 use super::store::{
     Account, Closed, ClosingWindow, CounterStore, Open, Reading, Row, WindowRecord,
@@ -16,6 +17,9 @@ use super::tally::Counted;
 use super::window::{Span, Window};
 use crate::model::LinkId;
 use crate::seams::StoreError;
+
+/// What a rollup is stored under.
+type Key = (Subject, Timestamp, Span);
 
 /// Clicks and rollups in memory. Links are elsewhere, so nobody learns of their last use.
 #[derive(Debug, Default)]
@@ -30,7 +34,7 @@ struct State {
     marks: Marks,
     windows: BTreeMap<Window, WindowRecord>,
     /// As bytes, so that what is read was written and read back.
-    rollups: BTreeMap<(Subject, Timestamp, Span), Vec<u8>>,
+    rollups: BTreeMap<Key, Vec<u8>>,
     totals: BTreeMap<LinkId, Totals>,
     forgotten: BTreeMap<LinkId, Timestamp>,
     salts: BTreeMap<Timestamp, [u8; 16]>,
@@ -40,11 +44,12 @@ struct State {
 struct Marks {
     sealed_until: Window,
     closed_until: Window,
+    levels: Levels,
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { sealed_until: Window::FIRST, closed_until: Window::FIRST }
+        Self { sealed_until: Window::FIRST, closed_until: Window::FIRST, levels: Levels::NONE }
     }
 }
 
@@ -84,21 +89,59 @@ impl State {
         self.rollups.insert((subject, start, span), rollup.encode());
     }
 
-    /// The rows of a span that lie in the coarser span starting at `start`, removed.
-    fn take(
-        &mut self,
+    /// The rows of a span that lie in a coarser one starting at `start`.
+    fn parts(
+        &self,
         subject: Subject,
         start: Timestamp,
+        coarser: Span,
         of: Span,
-        ms: i64,
-    ) -> Result<Vec<Rollup>, StoreError> {
-        let keys: Vec<_> = self
-            .rollups
-            .range((subject, start, Span::Window)..(subject, start.plus_ms(ms), Span::Window))
-            .map(|(key, _)| *key)
-            .filter(|(_, _, span)| *span == of)
-            .collect();
-        keys.iter().filter_map(|key| self.rollups.remove(key)).map(|bytes| rollup(&bytes)).collect()
+    ) -> Result<Vec<(Key, Rollup)>, StoreError> {
+        let end = start.plus_ms(coarser.ms());
+        self.rollups
+            .range((subject, start, Span::Window)..(subject, end, Span::Window))
+            .filter(|((_, _, span), _)| *span == of)
+            .map(|(key, bytes)| Ok((*key, rollup(bytes)?)))
+            .collect()
+    }
+
+    /// Adds the hours of a day up; whether there are any.
+    fn make_day(&mut self, subject: Subject, day: Timestamp) -> Result<bool, StoreError> {
+        let hours = self.parts(subject, day, Span::Day, Span::Hour)?;
+        let key = (subject, day, Span::Day);
+        match hours.is_empty() {
+            true => self.rollups.remove(&key),
+            false => {
+                let merged = compact::merge(hours.iter().map(|(_, rollup)| rollup));
+                self.rollups.insert(key, merged.encode())
+            }
+        };
+        Ok(!hours.is_empty())
+    }
+
+    /// Hours before `until` whose day is not made: the starts of their days, and their subjects.
+    fn days_left(&self, until: Timestamp) -> BTreeSet<(Timestamp, Subject)> {
+        self.rollups
+            .keys()
+            .filter(|(_, at, span)| *span == Span::Hour && *at < until)
+            .map(|(subject, at, _)| (Span::Day.start(*at), *subject))
+            .filter(|(day, subject)| !self.rollups.contains_key(&(*subject, *day, Span::Day)))
+            .collect()
+    }
+
+    fn make_days(&mut self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let windows = self.rollups.keys().filter(|(_, _, span)| *span == Span::Window);
+        let window = windows.map(|(_, at, _)| *at).min();
+        let until = days_due(before, self.marks.closed_until, window);
+        let mut done = 0;
+        for (day, subject) in self.days_left(until).into_iter().take(limit) {
+            self.make_day(subject, day)?;
+            done += 1;
+        }
+        let left = self.days_left(until).first().map_or(until, |(day, _)| *day);
+        let days_until = &mut self.marks.levels.days_until;
+        *days_until = left.max(*days_until);
+        Ok(done)
     }
 }
 
@@ -148,7 +191,7 @@ impl CounterStore for MemoryCounters {
 
     async fn open(&self) -> Result<Open, StoreError> {
         let state = self.state();
-        let Marks { sealed_until, closed_until } = state.marks;
+        let Marks { sealed_until, closed_until, levels } = state.marks;
         let mut rows = state.batches.iter();
         let first = rows.find(|(_, entry)| entry.windows.range(closed_until..).next().is_some());
         Ok(Open {
@@ -156,6 +199,7 @@ impl CounterStore for MemoryCounters {
             closed_until,
             oldest: state.oldest(),
             after_row: first.map_or(state.last_row, |(row, _)| row - 1),
+            levels,
         })
     }
 
@@ -213,15 +257,15 @@ impl CounterStore for MemoryCounters {
         rollups: &Counted,
     ) -> Result<bool, StoreError> {
         let state = &mut *self.state();
-        let day = Span::Day.start(hour);
-        let compacted = state.rollups.keys().any(|(_, at, of)| (*at, *of) == (day, Span::Day));
         let end = hour.plus_ms(Span::Hour.ms());
-        if compacted || state.marks.closed_until.start() < end {
+        if hour < state.marks.levels.hours_from || state.marks.closed_until.start() < end {
             return Ok(false);
         }
-        let old: Vec<_> =
-            state.rollups.keys().filter(|(_, at, _)| (hour..end).contains(at)).copied().collect();
+        let is_old = |(_, at, span): &&Key| (hour..end).contains(at) && *span < Span::Day;
+        let old: Vec<_> = state.rollups.keys().filter(is_old).copied().collect();
+        let mut subjects: BTreeSet<Subject> = rollups.rollups.keys().copied().collect();
         for key in old {
+            subjects.insert(key.0);
             let bytes = state.rollups.remove(&key).unwrap_or_default();
             if let (Subject::Link(link), ..) = key {
                 state.totals.entry(link).or_default().subtract(&rollup(&bytes)?.totals);
@@ -229,6 +273,14 @@ impl CounterStore for MemoryCounters {
         }
         for (subject, rollup) in &rollups.rollups {
             state.write(*subject, hour, Span::Hour, rollup);
+        }
+        let day = Span::Day.start(hour);
+        for subject in subjects {
+            if day < state.marks.levels.days_until
+                || state.rollups.contains_key(&(subject, day, Span::Day))
+            {
+                state.make_day(subject, day)?;
+            }
         }
         state.windows.extend(windows.iter().copied());
         Ok(true)
@@ -241,25 +293,43 @@ impl CounterStore for MemoryCounters {
         limit: usize,
     ) -> Result<usize, StoreError> {
         let state = &mut *self.state();
-        let Some(from) = into.finer() else {
-            return Ok(0);
-        };
-        let until = into.start(before.min(state.marks.closed_until.start()));
+        match into {
+            Span::Window => return Ok(0),
+            Span::Day => return state.make_days(before, limit),
+            Span::Hour => {}
+        }
+        let until = Span::Hour.start(before.min(state.marks.closed_until.start()));
         let groups: BTreeSet<(Timestamp, Subject)> = state
             .rollups
             .keys()
-            .filter(|(_, at, span)| *span == from && *at < until)
-            .map(|(subject, at, _)| (into.start(*at), *subject))
+            .filter(|(_, at, span)| *span == Span::Window && *at < until)
+            .map(|(subject, at, _)| (Span::Hour.start(*at), *subject))
             .collect();
         let mut done = 0;
         for (start, subject) in groups.into_iter().take(limit) {
-            let mut parts = state.take(subject, start, into, into.ms())?;
-            parts.extend(state.take(subject, start, from, into.ms())?);
-            let merged = compact::merge(&parts);
-            state.rollups.insert((subject, start, into), merged.encode());
+            let parts = state.parts(subject, start, Span::Hour, Span::Window)?;
+            let merged = compact::merge(parts.iter().map(|(_, rollup)| rollup));
+            for (key, _) in parts {
+                state.rollups.remove(&key);
+            }
+            state.rollups.insert((subject, start, Span::Hour), merged.encode());
             done += 1;
         }
         Ok(done)
+    }
+
+    async fn delete_hours(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let state = &mut *self.state();
+        let Levels { days_until, hours_from } = &mut state.marks.levels;
+        *hours_from = Span::Day.start(before).min(*days_until).max(*hours_from);
+        let is_old = |(_, at, span): &&Key| *span == Span::Hour && at < hours_from;
+        let mut old: Vec<_> = state.rollups.keys().filter(is_old).copied().collect();
+        old.sort_by_key(|(subject, at, _)| (*at, *subject));
+        old.truncate(limit);
+        for key in &old {
+            state.rollups.remove(key);
+        }
+        Ok(old.len())
     }
 
     async fn read(
@@ -267,14 +337,17 @@ impl CounterStore for MemoryCounters {
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError> {
         let state = self.state();
+        let (from, until) = whole(from, until, by);
         let mut rows = Vec::new();
         for ((of, start, span), bytes) in &state.rollups {
             if *of == subject && (from..until).contains(start) {
                 rows.push(Row { start: *start, span: *span, rollup: rollup(bytes)? });
             }
         }
+        let rows = state.marks.levels.chosen(rows, by);
         Ok(Reading { closed_until: state.marks.closed_until, rows })
     }
 

@@ -18,6 +18,7 @@ pub mod inbox;
 pub mod ingest;
 pub mod integrity;
 pub mod ledger;
+pub mod levels;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 pub mod open;

@@ -32,18 +32,19 @@ impl OpenWindows {
         Self(Mutex::new(State { closed_until: Window::FIRST, row: 0, tallies: BTreeMap::new() }))
     }
 
-    /// Adds the batches stored since the last time, and lets go of windows closed since.
+    /// Adds the batches stored since the last time, and lets go of windows closed since. Answers
+    /// which were open at its beginning.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn sync(&self, store: &impl CounterStore) -> Result<(), StoreError> {
+    pub async fn sync(&self, store: &impl CounterStore) -> Result<Open, StoreError> {
         let open = store.open().await?;
         let mut row = self.state().follow(&open);
         loop {
             let batches = store.batches_after(row, PAGE).await?;
             row = self.state().add(&batches)?;
             if batches.len() < PAGE {
-                return Ok(());
+                return Ok(open);
             }
         }
     }

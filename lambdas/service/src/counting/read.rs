@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use waypost_wire::time::Timestamp;
 
+use super::compact::merge;
+use super::levels::whole;
 use super::open::OpenWindows;
 use super::rollup::{Rollup, Subject, Totals};
 use super::store::{CounterStore, Reading, Row};
@@ -16,7 +18,8 @@ use crate::seams::StoreError;
 /// left out. Clicks of open windows are there as soon as they are stored.
 ///
 /// What is stored in coarser spans than asked for comes in those: [`Row::span`] tells. A span
-/// belongs to the answer if it starts in it, so `from` and `until` should be starts of spans.
+/// belongs to the answer if it starts in it, so `from` and `until` should be starts of spans; by
+/// day, whole days are answered.
 ///
 /// # Errors
 /// If the store fails.
@@ -28,9 +31,30 @@ pub async fn rollups(
     until: Timestamp,
     granularity: Span,
 ) -> Result<Vec<Row>, StoreError> {
+    open.sync(store).await?;
+    rollups_known(store, open, subject, from, until, granularity).await
+}
+
+/// The same, with what [`OpenWindows::sync`] knew of open windows: clicks stored since may be
+/// missing. Whoever reads several times for one answer looks at the open windows once.
+///
+/// # Errors
+/// If the store fails.
+pub async fn rollups_known(
+    store: &impl CounterStore,
+    open: &OpenWindows,
+    subject: Subject,
+    from: Timestamp,
+    until: Timestamp,
+    granularity: Span,
+) -> Result<Vec<Row>, StoreError> {
+    let (from, until) = whole(from, until, granularity);
     loop {
-        open.sync(store).await?;
-        let Reading { closed_until, mut rows } = store.read(subject, from, until).await?;
+        let reading = store.read(subject, from, until, granularity).await?;
+        let Reading { closed_until, mut rows } = reading;
+        if until <= closed_until.start() {
+            return Ok(sum_up(rows, granularity));
+        }
         let live = open.since(closed_until, |tallies| {
             for (window, tally) in tallies {
                 let start = window.start();
@@ -41,10 +65,11 @@ pub async fn rollups(
                 }
             }
         });
-        // Otherwise a window was closed between the two readings: read again.
         if live.is_some() {
             return Ok(sum_up(rows, granularity));
         }
+        // A window was closed between the two readings: read again.
+        open.sync(store).await?;
     }
 }
 
@@ -73,12 +98,28 @@ pub async fn link_totals(
     }
 }
 
-fn sum_up(rows: Vec<Row>, granularity: Span) -> Vec<Row> {
-    let mut sums: BTreeMap<(Timestamp, Span), Rollup> = BTreeMap::new();
-    for row in rows {
-        let span = granularity.max(row.span);
-        sums.entry((span.start(row.start), span)).or_default().merge(&row.rollup);
+/// In the steps in which compaction makes them, so that no number moves when it does.
+fn sum_up(mut rows: Vec<Row>, granularity: Span) -> Vec<Row> {
+    for span in [Span::Hour, Span::Day] {
+        if span <= granularity {
+            rows = summed_up(rows, span);
+        }
     }
-    let row = |((start, span), rollup)| Row { start, span, rollup };
-    sums.into_iter().map(row).collect()
+    rows
+}
+
+fn summed_up(rows: Vec<Row>, into: Span) -> Vec<Row> {
+    let mut parts: BTreeMap<(Timestamp, Span), Vec<Rollup>> = BTreeMap::new();
+    for row in rows {
+        let span = into.max(row.span);
+        parts.entry((span.start(row.start), span)).or_default().push(row.rollup);
+    }
+    let row = |((start, span), mut parts): (_, Vec<Rollup>)| {
+        let rollup = match parts.len() {
+            1 => parts.swap_remove(0),
+            _ => merge(&parts),
+        };
+        Row { start, span, rollup }
+    };
+    parts.into_iter().map(row).collect()
 }

@@ -5,6 +5,7 @@ use waypost_wire::time::Timestamp;
 
 use super::batch::{Admission, ReceivedBatch, StoredBatch};
 use super::ledger::Ledger;
+use super::levels::Levels;
 use super::rollup::{Rollup, Subject, Totals};
 use super::tally::Counted;
 use super::window::{Span, Window};
@@ -58,9 +59,9 @@ pub trait CounterStore {
     async fn closed_window(&self, window: Window) -> Result<Option<WindowRecord>, StoreError>;
 
     /// Replaces all rollups of the hour that starts at `hour` by `rollups` and the records of its
-    /// windows by `windows`, and corrects the totals of the links by the difference, if
-    /// `closed_until` is not before the end of the hour and none of it is in rows of a day;
-    /// whether it is so.
+    /// windows by `windows`, corrects the totals of the links by the difference, and adds the
+    /// hours of the day up again where it has rows already; if `closed_until` is not before the
+    /// end of the hour and `hours_from` not behind its start; whether it is so.
     ///
     /// It writes knowingly what a window was closed with: only for counting history again.
     async fn rewrite_hour(
@@ -70,10 +71,14 @@ pub trait CounterStore {
         rollups: &Counted,
     ) -> Result<bool, StoreError>;
 
-    /// Replaces rows of the next finer span by their merge ([`Rollup::merge`] in the order of
-    /// time, then [`Rollup::fold`]) in rows of the span `into`, subject by subject, for whole
-    /// closed spans that end at or before `before`; at most `limit` merges, the oldest first.
+    /// Writes rows of the span `into` with the merge of those of the next finer span
+    /// ([`Rollup::merge`] in the order of time, then [`Rollup::fold`]), subject by subject, for
+    /// whole closed spans that end at or before `before`; at most `limit` merges, the oldest first.
     /// Answers how many it made.
+    ///
+    /// Windows are replaced by their hours. Hours stay beside their days, which are made when all
+    /// windows of the day are hours ([`super::levels::days_due`]); `days_until` moves behind the
+    /// last day that every subject has.
     async fn compact(
         &self,
         into: Span,
@@ -81,12 +86,20 @@ pub trait CounterStore {
         limit: usize,
     ) -> Result<usize, StoreError>;
 
-    /// The rollups of a subject that start from `from` on and before `until`, oldest first.
+    /// Removes rows of hours of days that end at or before `before` and `days_until`, after moving
+    /// `hours_from` there; about `limit` at most, the oldest first. Answers how many it removed.
+    async fn delete_hours(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// The rollups of a subject that start from `from` on and before `until`, oldest first, as
+    /// coarse as an answer by `by` allows: by [`Span::Day`] whole days as days
+    /// ([`super::levels::whole`]), if they are made, else nothing coarser than hours, if those are
+    /// kept ([`Levels::chosen`]).
     async fn read(
         &self,
         subject: Subject,
         from: Timestamp,
         until: Timestamp,
+        by: Span,
     ) -> Result<Reading, StoreError>;
 
     /// The clicks of each link in all closed windows, in the order of `ids`, and `closed_until`.
@@ -121,6 +134,8 @@ pub struct Open {
     pub oldest: Option<Window>,
     /// All batches with clicks in open windows are behind this row.
     pub after_row: u64,
+    /// What there is of closed ones.
+    pub levels: Levels,
 }
 
 /// What a window is closed with.

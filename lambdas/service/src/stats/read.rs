@@ -7,16 +7,13 @@ use super::integrity::IntegrityView;
 use super::query::StatsQuery;
 use super::statistics::Statistics;
 use crate::counting::open::OpenWindows;
-use crate::counting::read::rollups;
+use crate::counting::read::rollups_known;
 use crate::counting::rollup::Subject;
-use crate::counting::store::CounterStore;
+use crate::counting::store::{CounterStore, Open};
 use crate::counting::window::Span;
 use crate::model::Link;
 use crate::problem::Problem;
 use crate::seams::StoreError;
-
-/// Read at once: at most 240 hours, so that no answer holds a year of them in memory.
-const PART_MS: i64 = 10 * Span::Day.ms();
 
 /// Statistics of a link.
 ///
@@ -29,9 +26,11 @@ pub async fn link(
     link: &Link,
     fold_under: u64,
 ) -> Result<Statistics, Problem> {
-    let sealed_until = sealed_until(store).await?;
-    let facts = StatsFacts { fold_under, sealed_until, link: Some(link) };
-    sums(store, open, query, Subject::Link(link.id)).await?.finish(&facts)
+    // Read before the clicks are: what it promises then holds for them.
+    let known = open.sync(store).await?;
+    let facts =
+        StatsFacts { fold_under, sealed_until: known.sealed_until.start(), link: Some(link) };
+    sums(store, open, &known, query, Subject::Link(link.id)).await?.finish(&facts)
 }
 
 /// Statistics of all links, and of visits to slugs that are not there.
@@ -44,11 +43,11 @@ pub async fn site(
     query: &StatsQuery,
     fold_under: u64,
 ) -> Result<Statistics, Problem> {
-    let sealed_until = sealed_until(store).await?;
-    let facts = StatsFacts { fold_under, sealed_until, link: None };
-    let statistics = sums(store, open, query, Subject::Site).await?.finish(&facts)?;
+    let known = open.sync(store).await?;
+    let facts = StatsFacts { fold_under, sealed_until: known.sealed_until.start(), link: None };
+    let statistics = sums(store, open, &known, query, Subject::Site).await?.finish(&facts)?;
     let by_slug = query.by_slug();
-    let orphans = sums(store, open, &by_slug, Subject::Orphans).await?.orphans(&facts);
+    let orphans = sums(store, open, &known, &by_slug, Subject::Orphans).await?.orphans(&facts);
     Ok(Statistics { orphans: Some(orphans), ..statistics })
 }
 
@@ -64,14 +63,10 @@ pub async fn integrity(
     Ok(IntegrityView::new(account, now))
 }
 
-/// Read before the clicks are: what it promises then holds for them.
-async fn sealed_until(store: &impl CounterStore) -> Result<Timestamp, StoreError> {
-    Ok(store.open().await?.sealed_until.start())
-}
-
 async fn sums<'a>(
     store: &impl CounterStore,
     open: &OpenWindows,
+    known: &Open,
     query: &'a StatsQuery,
     subject: Subject,
 ) -> Result<Sums<'a>, StoreError> {
@@ -82,8 +77,9 @@ async fn sums<'a>(
     let until = query.to.min(query.now.plus_ms(Span::Day.ms()));
     let until = Span::Day.start(until.plus_ms(Span::Day.ms() - 1));
     while from < until {
-        let end = from.plus_ms(PART_MS).min(until);
-        for row in rollups(store, open, subject, from, end, query.granularity()).await? {
+        let granularity = query.granularity();
+        let end = known.levels.part(from, until, granularity);
+        for row in rollups_known(store, open, subject, from, end, granularity).await? {
             sums.add(&row);
         }
         from = end;

@@ -8,6 +8,7 @@ mod hosts;
 mod oracle;
 mod together;
 mod world;
+mod year;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use draws::Draws;
 use together::{Task, join_all};
 use waypost_aws::counters::inbox::Booked;
-use waypost_aws::faults::{Faults, Trouble};
 use waypost_aws::store::AwsStore;
 use waypost_service::counting::batch::ReceivedBatch;
 use waypost_service::counting::close::{Proof, close_due, verify};
@@ -29,6 +29,7 @@ use waypost_service::seams::{Created, Due, LinkStore, StoreError};
 use waypost_tests::clicks::{at, batch, click, packed};
 use waypost_tests::contracts::links::{NOW, sample, stored};
 use waypost_tests_aws::emulator::Emulator;
+use waypost_tests_aws::faults::{Faults, Trouble};
 use waypost_wire::click::BatchError;
 use waypost_wire::time::Timestamp;
 use world::World;
@@ -168,8 +169,10 @@ async fn same(store: &AwsStore, memory: &MemoryCounters) {
     assert_eq!(store.open().await, memory.open().await);
     assert_eq!(store.batches_after(0, 1_000).await, memory.batches_after(0, 1_000).await);
     let (first, last) = (Timestamp(i64::MIN), at(9_999, 0));
-    let site = store.read(Subject::Site, first, last).await;
-    assert_eq!(site, memory.read(Subject::Site, first, last).await);
+    for by in [Span::Hour, Span::Day] {
+        let site = store.read(Subject::Site, first, last, by).await;
+        assert_eq!(site, memory.read(Subject::Site, first, last, by).await);
+    }
     let integrity = [integrity(store, at(61, 0)).await, integrity(memory, at(61, 0)).await];
     assert_eq!(integrity[0], integrity[1]);
 }
@@ -315,8 +318,10 @@ async fn runs_side_by_side_are_as_one() {
     same(&store, &memory).await;
     let subjects: BTreeSet<Subject> = links.iter().map(|link| Subject::Link(*link)).collect();
     for subject in subjects {
-        let read = store.read(subject, Timestamp(i64::MIN), now).await;
-        assert_eq!(read, memory.read(subject, Timestamp(i64::MIN), now).await);
+        for by in [Span::Hour, Span::Day] {
+            let read = store.read(subject, Timestamp(i64::MIN), now, by).await;
+            assert_eq!(read, memory.read(subject, Timestamp(i64::MIN), now, by).await);
+        }
     }
 }
 
@@ -396,9 +401,9 @@ async fn nothing_passes_a_seal() {
 async fn a_deleted_link_gets_no_numbers_back() {
     let store = store().await;
     let faults = Faults::default();
-    let slow = AwsStore::new(faults.around(&store.clients), store.names.clone());
+    let slow = AwsStore::new(faults.clients(&Emulator::shared().url()).await, store.names.clone());
     let clicks = async |subject| {
-        let reading = store.read(subject, at(0, 0), at(9_999, 0)).await.expect("read");
+        let reading = store.read(subject, at(0, 0), at(9_999, 0), Span::Hour).await.expect("read");
         reading.rows.iter().map(|row| row.rollup.totals.all()).sum::<u64>()
     };
     let mut closed_before = Vec::new();
@@ -455,14 +460,14 @@ async fn a_deleted_link_gets_no_numbers_back() {
 #[tokio::test]
 async fn conflicts_without_end_are_an_error() {
     let faults = Faults::default();
-    let (clients, names) = Emulator::shared().tables().await;
-    let store = AwsStore::new(faults.around(&clients), names);
+    let (_, names) = Emulator::shared().tables().await;
+    let store = AwsStore::new(faults.clients(&Emulator::shared().url()).await, names);
     let one = batch(1, 0, &[click(7, at(1, 0))]);
     let sealed = Window::of(at(10, 0));
     let conflicts = |count| (0..count).map(|number| (number, Trouble::Conflict)).collect();
     faults.begin(conflicts(1_000));
     let error = StoreError::Unavailable(
-        "transactions of others in the way: no success in 10 tries".to_owned(),
+        "transactions of others in the way: 10 tries met other writes or throttles".to_owned(),
     );
     assert_eq!(store.seal(sealed).await, Err(error.clone()));
     assert_eq!(faults.calls(), ["TransactWriteItems"; 10]);
@@ -479,8 +484,8 @@ async fn conflicts_without_end_are_an_error() {
 #[tokio::test]
 async fn calls_are_as_documented() {
     let faults = Faults::default();
-    let (clients, names) = Emulator::shared().tables().await;
-    let store = AwsStore::new(faults.around(&clients), names);
+    let (_, names) = Emulator::shared().tables().await;
+    let store = AwsStore::new(faults.clients(&Emulator::shared().url()).await, names);
     let calls = async |what: &str| {
         let mut calls = faults.calls();
         calls.sort();
@@ -506,7 +511,7 @@ async fn calls_are_as_documented() {
     close_due(&store, at(22, 0)).await.expect("closed");
     found.push(calls("close").await);
     let subject = Subject::Link(LinkId(7));
-    store.read(subject, at(0, 0), at(1_440, 0)).await.expect("read");
+    store.read(subject, at(0, 0), at(1_440, 0), Span::Day).await.expect("read");
     found.push(calls("read").await);
     assert_eq!(
         found,

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use waypost_aws::faults::{Faults, Trouble};
 use waypost_aws::store::AwsStore;
 use waypost_service::counting::close::{Proof, close_due, verify};
 use waypost_service::counting::compact::compact;
@@ -19,6 +18,7 @@ use waypost_service::model::LinkId;
 use waypost_service::seams::StoreError;
 use waypost_tests::clicks::MIDNIGHT;
 use waypost_tests_aws::emulator::Emulator;
+use waypost_tests_aws::faults::{Faults, Trouble};
 use waypost_wire::click::Batch;
 use waypost_wire::time::Timestamp;
 
@@ -31,6 +31,7 @@ const STEPS: usize = 70;
 const FIRST: Timestamp = Timestamp(i64::MIN);
 const LAST: Timestamp = Timestamp(i64::MAX);
 const HOURS_KEPT_MS: i64 = 3 * 3_600_000;
+const BY: [Span; 2] = [Span::Hour, Span::Day];
 
 /// The clicks of a set of batches: who numbered them, their number, their link.
 type Clicks = BTreeSet<(u64, u64, u64)>;
@@ -56,7 +57,10 @@ impl World {
         let faults = Faults::default();
         let (clients, names) = Emulator::shared().tables().await;
         Self {
-            store: Arc::new(AwsStore::new(faults.around(&clients), names.clone())),
+            store: Arc::new(AwsStore::new(
+                faults.clients(&Emulator::shared().url()).await,
+                names.clone(),
+            )),
             plain: AwsStore::new(clients, names),
             open: Arc::default(),
             faults,
@@ -151,8 +155,9 @@ impl World {
                 3 => Box::pin(async move { compact(&**store, now, HOURS_KEPT_MS).await.map(drop) }),
                 _ => {
                     let link = self.draws.below(LINKS + 2);
+                    let by = BY[self.draws.below(2) as usize];
                     let stored = &stored;
-                    Box::pin(async move { read(store, open, link, stored, brought).await })
+                    Box::pin(async move { read(store, open, (link, by), stored, brought).await })
                 }
             });
         }
@@ -210,7 +215,7 @@ impl World {
         assert_eq!(ids.collect::<Clicks>(), self.collected);
         for ((window, link, class), expected) in oracle::by_class(&clicks) {
             let subject = subject(link);
-            let reading = store.read(subject, window.start(), window.end()).await;
+            let reading = store.read(subject, window.start(), window.end(), Span::Hour).await;
             if let [row] = reading.expect("it reads").rows.as_slice()
                 && row.span == Span::Window
             {
@@ -229,10 +234,12 @@ impl World {
             *by_link.entry(*link).or_insert(0_u64) += 1;
         }
         for link in 0..=LINKS {
-            let rows = rollups(&self.plain, &open, subject(link), FIRST, LAST, Span::Hour).await;
-            let all: u64 = rows.expect("rows").iter().map(|row| row.rollup.totals.all()).sum();
             let expected = by_link.get(&link).copied().unwrap_or_default();
-            assert_eq!(all, expected, "link {link}");
+            for by in BY {
+                let rows = rollups(&self.plain, &open, subject(link), FIRST, LAST, by).await;
+                let all: u64 = rows.expect("rows").iter().map(|row| row.rollup.totals.all()).sum();
+                assert_eq!(all, expected, "link {link} by {by:?}");
+            }
             if link > 0 {
                 let totals = self.plain.link_totals(&[LinkId(link)]).await.expect("totals").1;
                 assert_eq!(totals[0].all(), expected, "link {link}");
@@ -277,7 +284,7 @@ async fn booked(store: &AwsStore) -> Clicks {
 async fn read(
     store: &AwsStore,
     open: &OpenWindows,
-    link: u64,
+    (link, by): (u64, Span),
     stored: &Clicks,
     brought: &Clicks,
 ) -> Result<(), StoreError> {
@@ -290,7 +297,7 @@ async fn read(
         clicks.iter().filter(on).count() as u64
     };
     let between = of(stored)..=of(brought);
-    let rows = rollups(store, open, subject, FIRST, LAST, Span::Hour).await?;
+    let rows = rollups(store, open, subject, FIRST, LAST, by).await?;
     let read: u64 = rows.iter().map(|row| row.rollup.totals.all()).sum();
     assert!(between.contains(&read), "{subject:?}: {read}, not in {between:?}");
     if let Subject::Link(id) = subject {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::ops::Range;
 
-use waypost_service::counting::levels::Levels;
 use waypost_service::counting::batch::{Admission, StoredBatch};
 use waypost_service::counting::ledger::LOST_AFTER_MS;
+use waypost_service::counting::levels::Levels;
 use waypost_service::counting::store::{CounterStore, Open};
 use waypost_service::counting::window::Window;
 use waypost_wire::click::Click;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use waypost_service::counting::batch::ReceivedBatch;
 use waypost_service::counting::classify::Class;
 use waypost_service::counting::close::{Proof, close_due, verify};
+use waypost_service::counting::levels::Levels;
 use waypost_service::counting::open::OpenWindows;
 use waypost_service::counting::read::{link_totals, rollups};
 use waypost_service::counting::rollup::{Dimension, Rollup, Subject, Totals};
@@ -38,7 +39,8 @@ pub(super) async fn stored(
     store: &impl CounterStore,
     subject: Subject,
 ) -> Vec<(Timestamp, Span, u64)> {
-    let Reading { rows, .. } = ok(store.read(subject, Timestamp(i64::MIN), FUTURE, Span::Hour).await);
+    let Reading { rows, .. } =
+        ok(store.read(subject, Timestamp(i64::MIN), FUTURE, Span::Hour).await);
     let all = |row: Row| (row.start, row.span, row.rollup.totals.all());
     rows.into_iter().map(all).collect()
 }
@@ -90,6 +92,7 @@ pub async fn a_window_is_closed_once(store: &impl CounterStore) {
         closed_until: window.next(),
         oldest: None,
         after_row: 0,
+        levels: Levels::NONE,
     };
     assert_eq!(store.open().await, Ok(open));
 }

@@ -28,8 +28,8 @@ async fn bring_a_click_every_five_minutes(store: &impl CounterStore, count: u64)
     }
 }
 
-/// Windows become hours when the hour is closed, hours become days when they are old; the numbers
-/// stay, and a second run finds nothing to do.
+/// Windows become hours when the hour is closed, days are made when they are, hours go when they are
+/// old; the numbers stay, and a second run finds nothing to do.
 pub async fn windows_become_hours_and_days(store: &impl CounterStore) {
     let open = OpenWindows::new();
     let by_day = async || ok(rollups(store, &open, LINK, MIDNIGHT, at(3_000, 0), Span::Day).await);
@@ -40,7 +40,8 @@ pub async fn windows_become_hours_and_days(store: &impl CounterStore) {
     assert_eq!(stored(store, LINK).await.len(), 24 * 6 + 2, "the last ten minutes have grace");
     let now = at(24 * 60 + 31, 0);
     let compacted = ok(compact(store, now, DAY_MS).await);
-    assert_eq!(compacted, Compacted { hours: 2 * 24, days: 0 }, "link and site");
+    let expected = Compacted { hours: 2 * 24, days: 2, hours_removed: 0 };
+    assert_eq!(compacted, expected, "link and site");
     let rows = stored(store, LINK).await;
     assert_eq!(rows.len(), 24 + 2);
     assert_eq!(rows[0], (MIDNIGHT, Span::Hour, 12));
@@ -51,7 +52,8 @@ pub async fn windows_become_hours_and_days(store: &impl CounterStore) {
 
     let later = MIDNIGHT.plus_ms(2 * DAY_MS);
     assert_eq!(compact(store, later.plus_ms(-1), DAY_MS).await, Ok(none));
-    assert_eq!(compact(store, later, DAY_MS).await, Ok(Compacted { hours: 0, days: 2 }));
+    let removed = Compacted { hours_removed: 2 * 24, ..none };
+    assert_eq!(compact(store, later, DAY_MS).await, Ok(removed));
     let rows = stored(store, LINK).await;
     assert_eq!(rows[0], (MIDNIGHT, Span::Day, 288));
     assert_eq!(rows.len(), 3);
@@ -135,7 +137,7 @@ pub async fn an_hour_can_be_rewritten(store: &impl CounterStore) {
     let other = ok(store.closed_window(Window::of(at(20, 0))).await);
     assert_eq!(other.map(|record| record.revision), Some(1));
 
-    // Part of a day, it is out of reach.
+    // Kept by day only, it is out of reach.
     bring(store, &batch(1, 24, &[click(7, at(1_445, 0))]), at(1_445, 0)).await;
     ok(close_due(store, at(1_462, 0)).await);
     ok(compact(store, at(1_462, 0), 0).await);
