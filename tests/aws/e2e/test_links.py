@@ -2,7 +2,7 @@
 
 import unittest
 
-from world import driving, named, world
+from world import driving, named, only_on_the_emulator, world
 
 
 class Links(unittest.TestCase):
@@ -50,6 +50,7 @@ class Links(unittest.TestCase):
             self.assertEqual(world().call("GET", path).status, 410)
             self.assertEqual(world().call("GET", f"{path}-never").status, 404)
 
+    @only_on_the_emulator
     def test_a_slug_with_slashes(self):
         with driving("a link docs/2026, asked for as %2F and as /", "200, 200, 204, 410"):
             folder = named("docs")
@@ -67,6 +68,7 @@ class Links(unittest.TestCase):
             self.assertEqual(world().call("DELETE", path).status, 204)
             self.assertEqual(world().call("GET", path).status, 410)
 
+    @only_on_the_emulator
     def test_a_slug_that_ends_like_a_resource(self):
         with driving("a link docs/stats", "as %252F; else it is the statistics of docs"):
             folder = named("docs")
