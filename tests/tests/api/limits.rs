@@ -2,7 +2,7 @@
 //! of both.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use serde_json::{Value, json};
 use waypost_service::ambient::{Draws, SeededEntropy};

@@ -13,6 +13,7 @@ use waypost_host::settings::Settings;
 use waypost_native::attempts::Attempts;
 use waypost_native::edge::Edges;
 use waypost_native::host::NativeHost;
+use waypost_native::limits::Buckets;
 use waypost_native::metrics::Metrics;
 use waypost_native::records::Records;
 use waypost_native::sqlite::{Db, DbOptions, FILE_NAME};
@@ -116,7 +117,12 @@ async fn without_database() -> (Edges, TempDir) {
     let records = Arc::new(Records::new(db.clone(), ambient.clone(), limits));
     let (ids, codes) = plan::generators(&settings, &secrets).expect("a machine");
     let service = Service::new(
-        NativeHost { ambient, db: db.clone().into(), records },
+        NativeHost {
+            ambient,
+            db: db.clone().into(),
+            limits: Buckets::Own(Arc::default()),
+            records,
+        },
         plan::policy(&settings, &secrets),
         plan::draft_rules(&settings, &secrets),
         plan::service_settings(&settings),
