@@ -221,7 +221,7 @@ fn backups_exports_and_checks_work_with_sealed_links() {
             let check = checks.iter().find(|check| check["name"] == name);
             check.unwrap_or_else(|| panic!("no {name} in {checks:?}"))["verdict"].clone()
         };
-        ["seal keys", "closed windows", "content"].map(|name| verdict(name))
+        ["seal keys", "closed windows", "content"].map(verdict)
     };
     assert_eq!(doctor(&installation), ["ok", "ok", "ok"]);
     installation.unset("WAYPOST_SEAL_KEYS_FILE");
