@@ -1,6 +1,7 @@
 //! Every call of every step of counting goes wrong once, in every way there is; the step is
 //! repeated, and everything must be as if nothing had happened.
 
+mod goes_on;
 mod told;
 
 use told::{Told, equal};
