@@ -254,6 +254,7 @@ mod tests {
     use std::fs;
 
     use tempfile::TempDir;
+    use waypost_service::keys::KeyStore;
 
     use super::*;
     use crate::sqlite::Db;
@@ -349,6 +350,29 @@ mod tests {
             )
         );
         assert_eq!(fs::read(&path).expect("it is there"), before);
+    }
+
+    #[tokio::test]
+    async fn keys_from_before_they_had_limits_have_the_one_of_the_setting() {
+        let directory = directory();
+        let path = directory.path().join("waypost.db");
+        let connection = Connection::open(&path).expect("SQLite opens it");
+        for step in &MIGRATIONS[..4] {
+            connection.execute_batch(step).expect("a step");
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID).expect("it is ours");
+        connection.pragma_update(None, "user_version", 4).expect("it is old");
+        connection
+            .execute(
+                "INSERT INTO api_keys (id, hash, name, role, created_at)
+                 VALUES ('a', ?1, 'old', 'editor', 5)",
+                [[7; 32]],
+            )
+            .expect("a key");
+        drop(connection);
+        let db = open(&path).expect("it is brought up to date");
+        let key = db.key_by_hash(&[7; 32]).await.expect("it answers").expect("it is there");
+        assert_eq!((key.name.as_str(), key.requests_per_minute), ("old", None));
     }
 
     #[test]
