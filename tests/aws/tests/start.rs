@@ -107,11 +107,18 @@ async fn what_is_made_of_secrets_is_made_anew_when_one_changes() {
     let id = environment["admin_key_secret"].clone();
     let own = clients.clone();
     let put = async |text: &str| {
-        own.secrets.put_secret_value().secret_id(&id).secret_string(text).send().await.expect("put");
+        own.secrets
+            .put_secret_value()
+            .secret_id(&id)
+            .secret_string(text)
+            .send()
+            .await
+            .expect("put");
     };
     let make = |started: Started| Ok(started.settings.admin_key);
     let at = |ms| Timestamp(1_000_000 + ms);
-    let renewed = Renewed::start(environment, async { clients }, make, at(0)).await.expect("starts");
+    let renewed =
+        Renewed::start(environment, async { clients }, make, at(0)).await.expect("starts");
     let other = "another-key-of-twenty-characters";
     put(other).await;
     let key = async |ms| renewed.current(at(ms)).await.as_deref().map(str::to_owned);
@@ -124,7 +131,13 @@ async fn what_is_made_of_secrets_is_made_anew_when_one_changes() {
     // What will not do changes nothing, and neither does a secret that cannot be read.
     put("weak").await;
     assert_eq!(key(2 * RENEWED_AFTER_MS).await.as_deref(), Some(other));
-    own.secrets.delete_secret().secret_id(&id).force_delete_without_recovery(true).send().await.ok();
+    own.secrets
+        .delete_secret()
+        .secret_id(&id)
+        .force_delete_without_recovery(true)
+        .send()
+        .await
+        .ok();
     assert_eq!(key(3 * RENEWED_AFTER_MS).await.as_deref(), Some(other));
 }
 

@@ -173,6 +173,54 @@ pub async fn a_walk_starts_behind_a_link(vault: &impl Vault) {
     assert_eq!(run(&store, None).await, Ok(report(5, 3, &[(2, 5)])));
 }
 
+/// A store that fails is told, with how far everything is done, and the next run goes on there.
+pub async fn a_stopped_walk_says_how_far_it_was(vault: &impl Vault) {
+    // More than are looked at together.
+    const LINKS: u64 = 230;
+    let store = vault.open(Some(keys(OLD))).await;
+    for number in 1..=LINKS {
+        create(&store, sample(number)).await;
+    }
+    drop(store);
+    let store = vault.open(Some(both())).await;
+    let failing = Failing { store: &store, pages: Cell::new(1) };
+    let Err(Stopped { after: Some(after), error }) = run(&failing, None).await else {
+        panic!("it must stop behind a link")
+    };
+    assert_eq!(error, StoreError::Unavailable("no more pages".into()));
+    let done = after.0;
+    assert!((1..LINKS).contains(&done), "{done}");
+    assert_eq!(
+        run(&store, Some(after)).await,
+        Ok(report(LINKS - done, LINKS - done, &[(2, LINKS - done)]))
+    );
+    assert_eq!(run(&store, None).await, Ok(report(LINKS, 0, &[(2, LINKS)])));
+}
+
+/// Answers so many pages.
+struct Failing<'a, S> {
+    store: &'a S,
+    pages: Cell<u32>,
+}
+
+impl<S: SealedLinks> SealedLinks for Failing<'_, S> {
+    async fn rows(&self, after: Option<LinkId>, limit: usize) -> Result<Rows, StoreError> {
+        let Some(left) = self.pages.get().checked_sub(1) else {
+            return Err(StoreError::Unavailable("no more pages".into()));
+        };
+        self.pages.set(left);
+        self.store.rows(after, limit).await
+    }
+
+    async fn row(&self, id: LinkId) -> Result<Option<Row>, StoreError> {
+        self.store.row(id).await
+    }
+
+    async fn replace_fields(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
+        self.store.replace_fields(changes).await
+    }
+}
+
 /// An edit that comes between looking and writing stays, and is sealed; so does a purge.
 pub async fn a_change_meanwhile_is_never_lost(vault: &impl Vault) {
     let old = vault.open(Some(keys(OLD))).await;
@@ -265,6 +313,7 @@ macro_rules! seals_contracts {
     ($kept:ident) => {
         $kept! {
             a_change_meanwhile_is_never_lost,
+            a_stopped_walk_says_how_far_it_was,
             a_walk_starts_behind_a_link,
             all_links_end_with_the_first_key,
             only_what_was_read_is_replaced,
