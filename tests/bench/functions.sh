@@ -20,6 +20,6 @@ quietly sam-build tests/setup/functions.sh
   cd lambdas/functions
   quietly floor cargo lambda build --release --example floor
 )
-export WAYPOST_FLOOR=${CARGO_TARGET_DIR:-$repo/target}/$(uname -m)-unknown-linux-gnu/release/examples/floor
+export WAYPOST_FLOOR=${CARGO_TARGET_DIR:-$repo/target}/lambda/floor/bootstrap
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tests/aws exec "$WAYPOST_AWS_PYTHON" \
   tests/bench/functions/cold.py "${1:-21}"

@@ -172,11 +172,14 @@ def candidates(stack, tls):
     yield "answers only", floor, basic, {}
     yield "reads one secret", floor, {**basic, **secret}, {}
     key = stack.secret("AdminKeySecretArn")
-    asking = recorded("http-create", rawPath="/api/v1/links", body="")
-    asking["requestContext"]["http"].update(method="GET", path="/api/v1/links")
-    asking["headers"] = {"authorization": f"Bearer {key}", "host": "api.example"}
+    creating = recorded("http-create", body='{"destination":"https://www.example.com/"}')
+    creating["headers"] = {
+        "authorization": f"Bearer {key}", "host": "api.example", "content-type": "application/json"
+    }
+    reading = recorded("http-create", rawPath="/api/v1/links/none", body="")
+    reading["requestContext"]["http"].update(method="GET", path="/api/v1/links/none")
+    reading["headers"] = {"authorization": f"Bearer {key}", "host": "api.example"}
     events = {
-        "Api": asking,
         "Aggregate": {"Records": []},
         "Rollup": {"task": "rollup"},
         "Publish": {"Records": []},
@@ -189,6 +192,10 @@ def candidates(stack, tls):
         found = functions.get_function_configuration(FunctionName=stack.outputs[f"{name}Function"])
         environment = {**basic, **found["Environment"]["Variables"], "AWS_ENDPOINT_URL": tls.url}
         program, = (deployment.REPO / ".aws-sam/build").glob(f"*/{name}Function/bootstrap")
+        if name == "Api":
+            yield "api, to read", str(program), environment, reading
+            name = "api, to create"
+            events[name] = creating
         yield name.lower(), str(program), environment, events[name]
 
 
