@@ -3,7 +3,7 @@
 
 use waypost_service::ambient::Clock;
 use waypost_service::counting::close::close_due;
-use waypost_service::counting::compact::{Compacted, HOURS_KEPT_MS, compact};
+use waypost_service::counting::compact::{Compacted, HOURS_KEPT_MS, compact_until};
 use waypost_service::seams::StoreError;
 
 use crate::counters::inbox::Booked;
@@ -38,7 +38,7 @@ pub async fn roll_up(
     }
     done.closed = close_due(store, clock.now()).await?;
     if done.closed > 0 && !is_over() {
-        done.compacted = compact(store, clock.now(), HOURS_KEPT_MS).await?;
+        done.compacted = compact_until(store, clock.now(), HOURS_KEPT_MS, &is_over).await?;
     }
     Ok(done)
 }

@@ -246,13 +246,15 @@ fn is_no_day(subject: Subject, hour: Timestamp) -> Action {
     }
 }
 
-/// Lists a subject with those that have rows in an hour: it may have had none, and is in no list
-/// then.
+/// Lists a subject with those that have rows in an hour, or in its day if all days until there are
+/// made: it may have had none, and is in no list then.
 fn listed_anew(hour: Timestamp, subject: Subject, marks: &Marks) -> Action {
     let code = subject.code();
     let name = format_args!("r{:x}-{:016x}", marks.rewrites, code.cast_unsigned());
-    let sk = keys::behind(keys::span_end(hour, Span::Hour), name);
-    let mut item = pair(keys::subjects(Span::Hour), sk);
+    let is_made = hour < marks.levels.days_until;
+    let span = if is_made { Span::Day } else { Span::Hour };
+    let end = keys::span_end(span.start(hour), span);
+    let mut item = pair(keys::subjects(span), keys::behind(end, name));
     item.insert("subjects".to_owned(), bytes(encode_codes(&BTreeSet::from([code]))));
     Action::put(item)
 }

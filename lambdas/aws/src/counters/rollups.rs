@@ -18,7 +18,7 @@ const DELETED: usize = 50;
 /// Hours behind those asked for that are rather read in vain than left out by a second query.
 const BESIDE_MAX_MS: i64 = 2 * Span::Day.ms();
 
-/// A row as it is stored, and the item it was read from.
+/// A row as it is stored, and the item it was read from, without its bytes.
 #[derive(Clone, Debug)]
 pub(super) struct StoredRow {
     pub(super) row: Row,
@@ -76,11 +76,13 @@ impl Counters<'_> {
     }
 
     /// The row of an item; `None` if it was replaced meanwhile.
-    pub(super) async fn stored_row(&self, item: Item) -> Result<Option<StoredRow>, StoreError> {
+    async fn stored_row(&self, mut item: Item) -> Result<Option<StoredRow>, StoreError> {
         let Some(data) = self.data(&item).await? else {
             return Ok(None);
         };
         let rollup = Rollup::decode(&data);
+        // Not twice in memory: a year of days may be 10 MB.
+        item.remove("data");
         let span: u8 = item.number("span")?;
         let row = Row {
             start: item.time("start")?,

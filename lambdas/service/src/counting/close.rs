@@ -100,6 +100,10 @@ pub async fn recount_hour(
     now: Timestamp,
 ) -> Result<Recounted, StoreError> {
     let hour = Span::Hour.start(hour);
+    // Before its windows are looked at: those that are not closed now would be left out.
+    if store.open().await?.closed_until.start() < hour.plus_ms(Span::Hour.ms()) {
+        return Ok(Recounted::NotPossible);
+    }
     let mut changed = Vec::new();
     let mut parts = Vec::new();
     let starts = (0..Span::Hour.ms()).step_by(WINDOW_MS as usize);

@@ -43,25 +43,35 @@ pub async fn compact(
     now: Timestamp,
     hours_kept_ms: i64,
 ) -> Result<Compacted, StoreError> {
+    compact_until(store, now, hours_kept_ms, || false).await
+}
+
+/// The same until `is_over` says so, which is asked between steps; the next run goes on.
+///
+/// # Errors
+/// If the store fails; what was compacted before stays so.
+pub async fn compact_until(
+    store: &impl CounterStore,
+    now: Timestamp,
+    hours_kept_ms: i64,
+    is_over: impl Fn() -> bool,
+) -> Result<Compacted, StoreError> {
     let mut compacted = Compacted::default();
-    loop {
-        match store.compact(Span::Hour, now, MERGES).await? {
-            0 => break,
-            merges => compacted.hours += merges,
+    for (into, made) in [(Span::Hour, &mut compacted.hours), (Span::Day, &mut compacted.days)] {
+        while !is_over() {
+            match store.compact(into, now, MERGES).await? {
+                0 => break,
+                merges => *made += merges,
+            }
         }
     }
-    loop {
-        match store.compact(Span::Day, now, MERGES).await? {
-            0 => break,
-            merges => compacted.days += merges,
-        }
-    }
-    loop {
+    while !is_over() {
         match store.delete_hours(now.plus_ms(-hours_kept_ms), REMOVED).await? {
-            0 => return Ok(compacted),
+            0 => break,
             removed => compacted.hours_removed += removed,
         }
     }
+    Ok(compacted)
 }
 
 /// One rollup of several. Their order matters where values are folded, so it is that of time.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use waypost_aws::store::AwsStore;
-use waypost_service::counting::close::{Proof, close_due, verify};
+use waypost_service::counting::close::{Proof, Recounted, close_due, recount_hour, verify};
 use waypost_service::counting::compact::compact;
 use waypost_service::counting::integrity::{Integrity, integrity};
 use waypost_service::counting::ledger::LOST_AFTER_MS;
@@ -149,10 +149,21 @@ impl World {
             tasks.push(Box::pin(async move { store.report(source, accepted, now).await }));
         }
         for _ in 0..1 + self.draws.below(3) {
-            tasks.push(match self.draws.below(6) {
+            let hour = MIDNIGHT
+                .plus_ms(self.draws.below(now.ms_since(MIDNIGHT).unsigned_abs() + 1) as i64);
+            tasks.push(match self.draws.below(7) {
                 0 | 1 => Box::pin(async move { store.book(now, || false).await.map(drop) }),
                 2 => Box::pin(async move { close_due(&**store, now).await.map(drop) }),
-                3 => Box::pin(async move { compact(&**store, now, HOURS_KEPT_MS).await.map(drop) }),
+                3 => {
+                    let kept_ms = HOURS_KEPT_MS * (1 + self.draws.below(10) as i64);
+                    Box::pin(async move { compact(&**store, now, kept_ms).await.map(drop) })
+                }
+                4 => Box::pin(async move {
+                    let recounted = recount_hour(&**store, hour, now).await?;
+                    let expected = [Recounted::NotPossible, Recounted::Recounted { changed: 0 }];
+                    assert!(expected.contains(&recounted), "{recounted:?}");
+                    Ok(())
+                }),
                 _ => {
                     let link = self.draws.below(LINKS + 2);
                     let by = BY[self.draws.below(2) as usize];

@@ -1,7 +1,7 @@
 //! Days beside hours: what a question by day reads, and that it comes to the same.
 
 use waypost_service::counting::close::{Recounted, close_due, recount_hour};
-use waypost_service::counting::compact::{Compacted, compact};
+use waypost_service::counting::compact::{Compacted, compact, compact_until};
 use waypost_service::counting::levels::Levels;
 use waypost_service::counting::open::OpenWindows;
 use waypost_service::counting::read::rollups;
@@ -90,6 +90,7 @@ pub async fn days_are_made_beside_hours(store: &impl CounterStore) {
     let made = Levels { days_until: start(3), hours_from: start(3 - 400) };
     assert_eq!(levels(store).await, made);
     assert_eq!(compact(store, now, EVER).await, Ok(Compacted::default()));
+    assert_eq!(compact_until(store, now, 0, || true).await, Ok(Compacted::default()), "no time");
     // Whole days are answered, whatever is asked for.
     let reading = ok(store.read(LINK, at(DAY + 5, 0), at(DAY + 6, 0), Span::Day).await);
     assert_eq!(reading.rows.iter().map(|row| row.start).collect::<Vec<_>>(), [start(1)]);
@@ -201,7 +202,8 @@ pub async fn an_hour_of_a_day_can_be_rewritten(store: &impl CounterStore) {
     assert_eq!((sums(new).await, sums(LINK).await), ((0, 0), (4, 4)));
     assert_eq!(store.rewrite_hour(MIDNIGHT, &[], &five).await, Ok(true));
     let days = stored(store, new, Span::Day).await;
-    ok(compact(store, at(2 * DAY, 0), DAY * 60_000).await);
+    let compacted = ok(compact(store, at(2 * DAY, 0), DAY * 60_000).await);
+    assert_eq!(compacted.hours_removed, 3 + 3 + 1);
     assert_eq!(stored(store, new, Span::Hour).await, days, "it is as old as the others");
     assert_eq!(store.rewrite_hour(MIDNIGHT, &[], &none).await, Ok(false));
     assert_eq!(stored(store, new, Span::Day).await, days);

@@ -136,3 +136,92 @@ fn first(connection: &Connection, sql: &str) -> rusqlite::Result<Option<Timestam
         .prepare_cached(sql)?
         .query_row([], |row| Ok(row.get::<_, Option<i64>>(0)?.map(Timestamp)))
 }
+
+#[cfg(test)]
+mod tests {
+    use waypost_service::counting::classify::Class;
+    use waypost_service::counting::compact::compact;
+    use waypost_service::counting::rollup::Totals;
+    use waypost_service::counting::store::CounterStore;
+    use waypost_service::model::LinkId;
+
+    use super::*;
+    use crate::sqlite::{Db, DbOptions};
+
+    const DAY_MS: i64 = Span::Day.ms();
+    const HOUR_MS: i64 = Span::Hour.ms();
+    const LINK: Subject = Subject::Link(LinkId(7));
+
+    fn row(connection: &Connection, subject: Subject, start: i64, span: Span, clicks: u64) {
+        let mut totals = Totals::default();
+        totals.add(Class::Human, clicks);
+        let rollup = Rollup { totals, ..Rollup::default() };
+        connection
+            .execute(
+                "INSERT INTO rollups (subject, start, span, rollup) VALUES (?1, ?2, ?3, ?4)",
+                (subject.code(), start, span.code(), rollup.encode()),
+            )
+            .expect("a row");
+    }
+
+    /// As it was before days stood beside their hours, ended in the middle of making a day: the
+    /// site has it, the link does not.
+    fn older(path: &std::path::Path) {
+        let connection = Connection::open(path).expect("it opens");
+        connection
+            .execute_batch(
+                "DROP TABLE days_due; DROP INDEX rollups_days;
+                 ALTER TABLE counting DROP COLUMN days_until;
+                 ALTER TABLE counting DROP COLUMN hours_from;
+                 PRAGMA user_version = 5;",
+            )
+            .expect("an older schema");
+        row(&connection, Subject::Site, 0, Span::Day, 9);
+        row(&connection, LINK, HOUR_MS, Span::Hour, 4);
+        row(&connection, LINK, 2 * HOUR_MS, Span::Hour, 5);
+        for subject in [Subject::Site, LINK] {
+            row(&connection, subject, DAY_MS + HOUR_MS, Span::Hour, 3);
+            row(&connection, subject, 2 * DAY_MS, Span::Window, 1);
+            row(&connection, subject, 2 * DAY_MS + 600_000, Span::Window, 1);
+        }
+        connection.execute("UPDATE counting SET closed_until = ?1", [3 * DAY_MS]).expect("a mark");
+    }
+
+    async fn clicks(db: &Db, subject: Subject, by: Span) -> Vec<(i64, Span, u64)> {
+        let reading = CounterStore::read(db, subject, Timestamp(0), Timestamp(9 * DAY_MS), by);
+        let rows = reading.await.expect("it reads").rows.into_iter();
+        rows.map(|row| (row.start.0, row.span, row.rollup.totals.all())).collect()
+    }
+
+    #[tokio::test]
+    async fn an_older_database_is_read_right_and_gets_its_days() {
+        let directory = tempfile::tempdir().expect("a directory for the database");
+        let path = directory.path().join("waypost.db");
+        let open = || Db::open(&path, &DbOptions::default()).expect("it opens");
+        open().close().await;
+        older(&path);
+        let db = open();
+        let levels = Levels { days_until: Timestamp(0), hours_from: Timestamp(DAY_MS) };
+        assert_eq!(db.open().await.map(|open| open.levels), Ok(levels));
+        let (first, second) = ((0, Span::Day, 9), (DAY_MS + HOUR_MS, Span::Hour, 3));
+        let windows = [0, 600_000].map(|ms| (2 * DAY_MS + ms, Span::Window, 1));
+        let of_site = [&[first, second][..], &windows].concat();
+        let hours = [(HOUR_MS, Span::Hour, 4), (2 * HOUR_MS, Span::Hour, 5), second];
+        let of_link = [&hours[..], &windows].concat();
+        for by in [Span::Day, Span::Hour] {
+            assert_eq!(clicks(&db, Subject::Site, by).await, of_site);
+            assert_eq!(clicks(&db, LINK, by).await, of_link);
+        }
+        let now = Timestamp(3 * DAY_MS);
+        let compacted = compact(&db, now, 2 * DAY_MS).await.expect("compacted");
+        assert_eq!((compacted.hours, compacted.days, compacted.hours_removed), (2, 5, 2));
+        let levels = Levels { days_until: now, ..levels };
+        assert_eq!(db.open().await.map(|open| open.levels), Ok(levels));
+        let days = [first, (DAY_MS, Span::Day, 3), (2 * DAY_MS, Span::Day, 2)];
+        let by_hour = [first, second, (2 * DAY_MS, Span::Hour, 2)];
+        for subject in [Subject::Site, LINK] {
+            assert_eq!(clicks(&db, subject, Span::Day).await, days);
+            assert_eq!(clicks(&db, subject, Span::Hour).await, by_hour);
+        }
+    }
+}
