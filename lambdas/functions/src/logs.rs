@@ -12,7 +12,8 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 pub fn start(environment: &impl Strings) {
     let level = environment.value("log_level").unwrap_or_default();
     let lines = fmt().with_env_filter(EnvFilter::new(filter(&level)));
-    if std::env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json"))
+    if std::env::var("AWS_LAMBDA_LOG_FORMAT")
+        .is_ok_and(|format| format.eq_ignore_ascii_case("json"))
     {
         lines.json().init();
     } else {

@@ -20,13 +20,8 @@ async fn main() -> Result<(), Error> {
         Ok((started.store, reconcilers))
     };
     let clients = Clients::from_environment();
-    let comparing = &Renewed::<_, _, (_, Vec<_>)>::start(
-        Environment,
-        clients,
-        make,
-        ambient.now(),
-    )
-    .await?;
+    let comparing =
+        &Renewed::<_, _, (_, Vec<_>)>::start(Environment, clients, make, ambient.now()).await?;
     run(service_fn(async |event: LambdaEvent<Order>| {
         let LambdaEvent { payload, context } = event;
         let current = comparing.current(ambient.now()).await;
