@@ -1,6 +1,8 @@
 //! A year of days: one query, whatever the days are made of; and the same answer as from hours.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use serde_json::Value;
 use waypost_aws::item::{Item, bytes, number, pair, sortable, time};
@@ -12,11 +14,12 @@ use waypost_service::counting::store::{ClosingWindow, CounterStore, WindowRecord
 use waypost_service::counting::tally::Counted;
 use waypost_service::counting::window::{Span, WINDOW_MS, Window};
 use waypost_service::model::LinkId;
+use waypost_service::seams::StoreError;
 use waypost_service::stats::{Scope, StatsQuery, link};
 use waypost_tests::clicks::{MIDNIGHT, at, batch, click};
 use waypost_tests::contracts::links::sample;
 use waypost_tests_aws::emulator::Emulator;
-use waypost_tests_aws::faults::Faults;
+use waypost_tests_aws::faults::{Faults, Trouble};
 use waypost_wire::time::Timestamp;
 
 use crate::together::{Task, join_all};
@@ -32,6 +35,8 @@ const IN_BERLIN: &str = "from=2025-11-21&to=2026-11-21&tz=Europe/Berlin";
 
 /// Which windows are open, and the clicks in them.
 const SYNC: [&str; 4] = ["GetItem", "GetItem", "Query", "Query"];
+const BY: [Span; 2] = [Span::Day, Span::Hour];
+
 /// The marks, and the rows.
 const ONE_QUERY: [&str; 2] = ["GetItem", "Query"];
 
@@ -82,15 +87,20 @@ async fn a_year(store: &AwsStore) {
         };
         join_all(some.into_iter().map(put).collect()).await;
     }
+    close_until(store, MIDNIGHT).await;
+    let today = [click(7, at(1, 0)), click(7, at(12, 0)), click(7, at(195, 0))];
+    store.store_batch(&batch(1, 0, &today), NOW).await.expect("stored");
+    close_due(store, NOW).await.expect("closed");
+}
+
+/// Closes a window without clicks, and with it all before.
+async fn close_until(store: &AwsStore, end: Timestamp) {
     let closing = ClosingWindow {
-        window: Window::of(MIDNIGHT.plus_ms(-WINDOW_MS)),
+        window: Window::of(end.plus_ms(-WINDOW_MS)),
         counted: Counted::default(),
         record: WindowRecord { batches: 0, digest: [0; 32], revision: 1, closed_at: NOW },
     };
     store.close_window(&closing).await.expect("closed");
-    let today = [click(7, at(1, 0)), click(7, at(12, 0)), click(7, at(195, 0))];
-    store.store_batch(&batch(1, 0, &today), NOW).await.expect("stored");
-    close_due(store, NOW).await.expect("closed");
 }
 
 async fn ask(store: &AwsStore, open: &OpenWindows, query: &str) -> Value {
@@ -168,4 +178,94 @@ async fn a_year_of_days_is_one_query() {
 
 fn one_query() -> Vec<String> {
     SYNC.iter().chain(&ONE_QUERY).map(|call| (*call).to_owned()).collect()
+}
+
+/// An hour that is counted again while its day is made, with clicks on a link that had none, is in the
+/// day, whichever comes first.
+#[tokio::test]
+async fn an_hour_counted_again_is_in_the_day_that_is_being_made() {
+    let (clients, names) = Emulator::shared().tables().await;
+    let store = AwsStore::new(clients, names);
+    let clicks = async |subject, day: Timestamp, by| {
+        let reading = store.read(subject, day, day.plus_ms(DAY_MS), by).await.expect("it reads");
+        reading.rows.iter().map(|row| row.rollup.totals.all()).sum::<u64>()
+    };
+    let (rollup, other) = (counted(2), counted(3));
+    let mut made_before = Vec::new();
+    for round in 0..36 {
+        let day = FIRST.plus_ms(round * DAY_MS);
+        let subjects = [Subject::Site, Subject::Link(LinkId(7))];
+        let rollups = subjects.map(|subject| (subject, rollup.clone())).into();
+        let closing = ClosingWindow {
+            window: Window::of(day.plus_ms(DAY_MS - WINDOW_MS)),
+            counted: Counted { rollups, ..Counted::default() },
+            record: WindowRecord { batches: 0, digest: [0; 32], revision: 1, closed_at: NOW },
+        };
+        store.close_window(&closing).await.expect("closed");
+        while store.compact(Span::Hour, NOW, 99).await.expect("compacted") > 0 {}
+        let new = Subject::Link(LinkId(100 + round.unsigned_abs()));
+        let all = [subjects[0], subjects[1], new];
+        let rollups = all.map(|subject| (subject, other.clone())).into();
+        let again = Counted { rollups, ..Counted::default() };
+        // One of them later each round, so that it comes between any two calls of the other.
+        let wait = async |calls: i64| {
+            for _ in 0..calls {
+                store.closed_window(closing.window).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        let make = async {
+            wait(if round < 18 { 0 } else { (round - 18) * 2 }).await?;
+            store.compact(Span::Day, NOW, 99).await
+        };
+        let rewrite = async {
+            wait(if round < 18 { round } else { 0 }).await?;
+            let is_rewritten =
+                store.rewrite_hour(Span::Hour.start(closing.window.start()), &[], &again);
+            let is_rewritten = is_rewritten.await?;
+            made_before.push(store.open().await?.levels.days_until > day);
+            Ok::<bool, StoreError>(is_rewritten)
+        };
+        let (made, rewritten) = tokio::join!(make, rewrite);
+        assert_eq!((made.map(|made| made > 0), rewritten), (Ok(true), Ok(true)));
+        for _ in 0..2 {
+            for (subject, by) in all.into_iter().flat_map(|subject| BY.map(|by| (subject, by))) {
+                let found = clicks(subject, day, by).await;
+                assert_eq!(found, other.totals.all(), "{round}: {subject:?} by {by:?}");
+            }
+            while make_days(&store, 99).await > 0 {}
+        }
+        assert_eq!(store.open().await.map(|open| open.levels.days_until), Ok(day.plus_ms(DAY_MS)));
+    }
+    assert!(made_before.contains(&false) && made_before.contains(&true), "{made_before:?}");
+}
+
+/// Hours that begin to go while somebody is about to read them are not missing: days come instead.
+#[tokio::test]
+async fn hours_that_go_while_they_are_read_come_as_days() {
+    let faults = Faults::default();
+    let (clients, names) = Emulator::shared().tables().await;
+    let store = AwsStore::new(clients, names.clone());
+    let slow = AwsStore::new(faults.clients(&Emulator::shared().url()).await, names);
+    let items = (0..2).flat_map(hours).flat_map(|hour| items(hour, &counted(2)));
+    for item in items {
+        let put = store.clients.dynamo.put_item().table_name(&store.names.counters);
+        put.set_item(Some(item)).send().await.expect("it is put");
+    }
+    let end = FIRST.plus_ms(2 * DAY_MS);
+    close_until(&store, end).await;
+    assert_eq!(make_days(&store, 99).await, 2);
+    // It has read the marks, and its query is to be tried again.
+    faults.begin(vec![(1, Trouble::Conflict)]);
+    let mut reading = Box::pin(slow.read(Subject::Link(LinkId(7)), FIRST, end, Span::Hour));
+    while faults.met() == 0 {
+        let polled = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.delete_hours(NOW, 99).await, Ok(3));
+    let rows = reading.await.expect("it reads").rows;
+    let rows: Vec<_> =
+        rows.iter().map(|row| (row.start, row.span, row.rollup.totals.all())).collect();
+    assert_eq!(rows, [(FIRST, Span::Day, 10), (FIRST.plus_ms(DAY_MS), Span::Day, 5)]);
 }

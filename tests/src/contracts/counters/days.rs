@@ -114,7 +114,10 @@ pub async fn a_day_is_made_of_hours_only(store: &impl CounterStore) {
     bring_days(store, 2).await;
     let before = answers(store).await;
     assert_eq!(days(store, FUTURE, 99).await, 0, "there are windows");
-    assert_eq!(store.compact(Span::Hour, at(DAY, 0), 99).await, Ok(6));
+    assert_eq!(store.compact(Span::Hour, at(DAY - 60, 0), 99).await, Ok(4));
+    assert_eq!(days(store, FUTURE, 99).await, 0, "the last one is left");
+    assert_eq!(answers(store).await, before);
+    assert_eq!(store.compact(Span::Hour, at(DAY, 0), 99).await, Ok(2));
     assert_eq!(days(store, at(DAY - 1, 59), 99).await, 0);
     assert!(levels(store).await.days_until <= MIDNIGHT);
     assert_eq!(days(store, FUTURE, 99).await, 2, "site and link, of the first day");
