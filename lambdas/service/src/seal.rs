@@ -6,7 +6,7 @@
 //! old ones are opened with theirs, and every write of a link seals it anew.
 //!
 //! [`fields`] says what of a link is sealed, for every store alike; [`reseal`] brings all links to
-//! the first key; [`file`] reads and extends files of keys.
+//! the first key; [`mod@file`] reads and extends files of keys.
 
 pub mod fields;
 pub mod file;
