@@ -75,8 +75,14 @@ class World:
         self.settled = [link["slug"] for link in links]
         self.counted = links[-1]
         self.host = urllib.parse.urlsplit(self.counted["short_url"]).netloc
+        # Another one with clicks in that window, to be taken away.
+        self.doomed = self.create(tags=["e2e-doomed"])
         began = int(time.time() * 1000) - HOUR_MS
-        visits = [clicks.Click(self.counted["id"], began + n, visitor=n) for n in range(10)]
+        visits = [
+            clicks.Click(link["id"], began + n, visitor=n)
+            for link in (self.counted, self.doomed)
+            for n in range(10)
+        ]
         self.send_clicks([clicks.pack(random.getrandbits(63), 0, visits)])
         self.wait_for_queue("ClicksQueueUrl")
         self.roll_up()
