@@ -128,8 +128,7 @@ impl AwsStore {
 }
 
 fn item_key(hash: &[u8]) -> Item {
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    pair(format!("key#{hex}"), "key")
+    pair(format!("key#{}", hex::encode(hash)), "key")
 }
 
 fn item(key: &ApiKey) -> Item {

@@ -17,6 +17,7 @@ use std::fmt;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
+use hex::FromHex;
 
 use crate::model::LinkId;
 
@@ -75,7 +76,7 @@ impl SealKeys {
         for pair in text.split_whitespace() {
             let (number, hex) = pair.split_once(':').unwrap_or(("1", pair));
             let number: u32 = number.parse().map_err(|_| SealKeysFault)?;
-            let key = unhex(hex).ok_or(SealKeysFault)?;
+            let key = <[u8; 32]>::from_hex(hex).map_err(|_| SealKeysFault)?;
             if keys.insert(number, key).is_some() {
                 return Err(SealKeysFault);
             }
@@ -154,15 +155,6 @@ fn associated(link: LinkId, name: &str, key: u32) -> Vec<u8> {
     bytes
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())?;
-    let mut key = [0; 32];
-    for (at, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +188,7 @@ mod tests {
         // Python: AESGCM(b"\x01" * 32).encrypt(b"\x09" * 12, b"between us", aad), where aad is the
         // link's and the key's number and the field's name.
         let expected = "e100000001090909090909090909090909a66a53b9ab5568e10a27f9fc078aeab22a40bc67d06617b85eea";
-        let hex: String = sealed(&keys(OLD)).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(sealed(&keys(OLD)));
         assert_eq!(hex, expected);
     }
 

@@ -79,7 +79,7 @@ fn client_tag(link: &str, network: u128) -> String {
     let mut digest = Sha256::new();
     digest.update(network.to_be_bytes());
     digest.update(link);
-    digest.finalize().iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest.finalize()[..3])
 }
 
 #[cfg(test)]

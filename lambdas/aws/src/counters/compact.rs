@@ -13,7 +13,6 @@ use waypost_service::counting::window::Span;
 use waypost_service::seams::StoreError;
 use waypost_wire::time::Timestamp;
 
-use super::objects::hex;
 use super::parts::Whole;
 use super::rollups::{StoredRow, covered, written};
 use super::rows::{Marks, decode_codes, encode_codes};
@@ -139,7 +138,7 @@ impl Counters<'_> {
         if subjects.len() <= done {
             let codes = subjects.iter().map(|subject| subject.code()).collect();
             // Named by its content: there may be another plan of the same span later.
-            let digest = hex(&Sha256::digest(encode_codes(&codes)));
+            let digest = hex::encode(Sha256::digest(encode_codes(&codes)));
             let name = format!("p{}-", digest.get(..32).unwrap_or_default());
             self.put_subjects(into, end, &name, &codes).await?;
             self.table.delete_all(vec![key_of(&item)?]).await?;

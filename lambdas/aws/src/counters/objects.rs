@@ -1,6 +1,5 @@
 //! Raw clicks in S3: many batches in an object, found again by where they lie in it.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use aws_sdk_s3::Client;
@@ -57,15 +56,7 @@ impl Objects<'_> {
 fn name(content: &[u8], now: Timestamp) -> String {
     let (year, month, day) = date(now);
     let hour = now.seconds().rem_euclid(86_400) / 3_600;
-    format!("raw/{year:04}/{month:02}/{day:02}/{hour:02}/{}", hex(&Sha256::digest(content)))
-}
-
-/// Bytes as lower case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("raw/{year:04}/{month:02}/{day:02}/{hour:02}/{}", hex::encode(Sha256::digest(content)))
 }
 
 /// The date in UTC, by the count of days (H. Hinnant, "chrono-compatible low-level date

@@ -4,7 +4,6 @@ use sha2::{Digest, Sha256};
 use waypost_service::seams::StoreError;
 
 use super::Counters;
-use super::objects::hex;
 use super::rows::attributes;
 use crate::item::{Fields, Item, bytes, damaged, number, pair, text};
 
@@ -28,7 +27,7 @@ pub(super) fn whole(mut item: Item, data: Vec<u8>) -> Result<Whole, StoreError> 
         item.insert("data".to_owned(), bytes(data));
         return Ok(Whole { item, parts: Vec::new() });
     }
-    let digest = hex(&Sha256::digest(&data));
+    let digest = hex::encode(Sha256::digest(&data));
     let chunks = data.chunks(PART_MAX);
     item.extend(attributes([("parts", number(chunks.len())), ("digest", text(digest))]));
     let keys = keys(&item)?;
@@ -65,7 +64,7 @@ impl Counters<'_> {
                 None => return Ok(None),
             }
         }
-        match hex(&Sha256::digest(&data)) == item.text("digest")? {
+        match hex::encode(Sha256::digest(&data)) == item.text("digest")? {
             true => Ok(Some(data)),
             false => Err(damaged("the parts of an item are not what they were")),
         }

@@ -25,7 +25,7 @@ fn item_key(key: &str) -> Item {
 }
 
 fn hash(key: &str) -> String {
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(key))
 }
 
 /// Remembers an answer; refused if one is remembered already that has not expired.

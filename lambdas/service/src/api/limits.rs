@@ -197,7 +197,7 @@ fn client_tag(secret: &[u8; 32], network: u128, now: Timestamp) -> String {
     digest.update(secret);
     digest.update(now.0.div_euclid(DAY_MS).to_be_bytes());
     digest.update(network.to_be_bytes());
-    digest.finalize().iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest.finalize()[..3])
 }
 
 /// The answer of a bucket; `None` if there was none, which is noted.

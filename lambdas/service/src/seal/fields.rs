@@ -261,7 +261,7 @@ pub const fn is_private(link: &Link) -> bool {
 
 /// Callers choose their keys; the hash bounds their length.
 fn hash(key: &str) -> String {
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(key))
 }
 
 #[cfg(test)]

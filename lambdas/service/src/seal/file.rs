@@ -1,8 +1,6 @@
 //! Files of keys: one `NUMBER:HEX` a line, the one that seals first. What follows a `#` is a
 //! comment. Nothing here says what a line holds.
 
-use std::fmt::Write;
-
 use super::{SealKeys, SealKeysFault};
 
 /// Why a text is no file of keys.
@@ -61,12 +59,7 @@ pub fn with_new_key(before: Option<&str>, key: [u8; 32]) -> Result<(String, u32)
         Some(text) => read(text)?.highest().checked_add(1).ok_or(KeyFileFault::Full)?,
         None => 1,
     };
-    let mut line = format!("{number}:");
-    for byte in key {
-        // Writing to a string does not fail.
-        let _ = write!(line, "{byte:02x}");
-    }
-    line.push('\n');
+    let line = format!("{number}:{}\n", hex::encode(key));
     let mut text = String::new();
     let mut is_written = false;
     for old in before.unwrap_or(HEAD).split_inclusive('\n') {

@@ -159,7 +159,7 @@ fn reason(faults: &[Finding]) -> String {
 /// row's place in it.
 fn keys(bytes: &[u8], rows: &[Checked]) -> Vec<String> {
     let digest = Sha256::digest(bytes);
-    let file: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let file = hex::encode(&digest[..16]);
     let key = |(index, row): (usize, &Checked)| match &row.key {
         Some(key) => key.clone(),
         None => format!("import-{file}-{}", index + 1),
